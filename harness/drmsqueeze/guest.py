@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: MIT
+"""What runs in the guest: the C++ programs, and the initramfs that holds them with the modules of one kernel."""
+
+import re
+import shutil
+import stat
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from drmsqueeze import TOP, cache, progress
+from drmsqueeze.errors import InfrastructureError
+from drmsqueeze.kernels import LAB, MODELLED_DRIVERS, KernelSpec, LabKernel, Modules, build_modules
+
+BUSYBOX = Path("/bin/busybox")
+INIT = LAB / "guest" / "init"
+PROGRAMS = ("drmsqueeze-agent", "drmsqueeze-bench")
+CPP_INPUTS = [TOP / name for name in ("CMakeLists.txt", "agent", "stressors", "injectors", "bench")]
+# Kernel modules in every image beside those that our own modules depend on: for the model's tests and the WARN self-test.
+EXTRA_MODULES = ("kunit", "lkdtm")
+
+
+def build_programs(kernel: LabKernel) -> Path:
+    """The directory with the programs of the target, built where they are out of date."""
+
+    def build(path: Path) -> None:
+        tree = TOP / "build" / "target"
+        log = path / "build.log"
+        with progress.step("building the agent", 40) as shown:
+            progress.run_logged(["cmake", "-S", TOP, "-B", tree, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release",
+                                 "-DDRMSQUEEZE_TESTS=OFF", f"-DDRMSQUEEZE_UAPI_DIR={kernel.uapi}"], log)
+            progress.run_logged(["cmake", "--build", tree], log, shown)
+        for program in PROGRAMS:
+            found = [p for p in tree.rglob(program) if p.is_file()]
+            if not found:
+                raise InfrastructureError(f"the build made no {program} (log: {log})")
+            shutil.copy(found[0], path / program)
+            progress.run_logged(["strip", path / program], log)
+
+    inputs = {
+        "sources": cache.tree_digest(*CPP_INPUTS),
+        "uapi": kernel.path.name,
+        "compiler": subprocess.run(["c++", "--version"], capture_output=True, text=True, check=True).stdout.splitlines()[0],
+    }
+    return cache.get("programs", inputs, build)
+
+
+def _shared_libraries(program: Path) -> list[Path]:
+    """The shared libraries and the loader that a program needs, as ldd finds them here."""
+    out = subprocess.run(["ldd", program], capture_output=True, text=True)
+    return [Path(p) for p in re.findall(r"(/\S+) \(0x", out.stdout)]
+
+
+def _install_modules(root: Path, kernel: LabKernel, ours: Modules) -> None:
+    """Our modules and the kernel's own that they need, with the index that modprobe reads."""
+    target = root / "lib/modules" / kernel.release
+    shutil.copytree(kernel.modules / "lib/modules" / kernel.release, target, symlinks=True)
+    for name in MODELLED_DRIVERS:
+        for module in target.rglob(f"{name}.ko"):
+            module.unlink()
+    (target / "extra").mkdir()
+    wanted = set(EXTRA_MODULES)
+    for module in ours.all():
+        shutil.copy(module, target / "extra")
+        wanted.add(module.stem)
+    depmod = ["/usr/sbin/depmod", "-b", str(root), kernel.release]
+    subprocess.run(depmod, check=True)
+    keep: set[str] = set()
+    for line in (target / "modules.dep").read_text().splitlines():
+        module, needs = line.split(":")
+        if Path(module).stem in wanted:
+            keep.update([module, *needs.split()])
+    for module in target.rglob("*.ko"):
+        if str(module.relative_to(target)) not in keep:
+            module.unlink()
+    subprocess.run(depmod, check=True)
+
+
+def _pack(root: Path, image: Path) -> None:
+    names = "\0".join(sorted(str(p.relative_to(root)) for p in root.rglob("*")))
+    with image.open("wb") as out:
+        subprocess.run(["cpio", "--null", "--create", "--format=newc", "--owner=0:0", "--quiet"], cwd=root, check=True,
+                       input=names.encode(), stdout=out)
+
+
+@dataclass(frozen=True)
+class Guest:
+    """All that QEMU needs to start one kernel with its modules and programs."""
+
+    spec: KernelSpec
+    kernel: LabKernel
+    modules: Modules
+    initramfs: Path
+
+
+def prepare(spec: KernelSpec, kernel: LabKernel, models: Path = LAB / "models") -> Guest:
+    """Build, or find in the cache, the modules, the programs and the initramfs of a kernel.
+
+    `models` names another directory of models (a test runs wrong ones).
+    """
+    modules = build_modules(kernel, spec, models)
+    programs = build_programs(kernel)
+
+    def build(path: Path) -> None:
+        with tempfile.TemporaryDirectory() as scratch:
+            root = Path(scratch)
+            for program in [BUSYBOX, *(programs / p for p in PROGRAMS)]:
+                for file, place in [(program, root / "bin" / program.name),
+                                    *((lib, root / str(lib).lstrip("/")) for lib in _shared_libraries(program))]:
+                    place.parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copy(file, place)
+                    place.chmod(place.stat().st_mode | stat.S_IXUSR)
+            shutil.copy(INIT, root / "init")
+            _install_modules(root, kernel, modules)
+            _pack(root, path / "initramfs.cpio")
+
+    inputs = {
+        "kernel": kernel.path.name,
+        "modules": modules.path.name,
+        "programs": programs.name,
+        "busybox": cache.file_digest(BUSYBOX),
+        "init": cache.file_digest(INIT),
+        "layout": cache.file_digest(Path(__file__)),
+    }
+    return Guest(spec, kernel, modules, cache.get("images", inputs, build) / "initramfs.cpio")
+
+

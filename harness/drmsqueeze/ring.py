@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: MIT
+"""The harness's side of the ring: a file that the guest sees as memory, and that outlives the guest.
+
+The agent's side, with the reasons for the layout, is agent/recorder.h; tests/harness/test_ring.py holds the two together.
+"""
+
+import enum
+import json
+import mmap
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from drmsqueeze.errors import UsageError
+
+SIZE = 16 << 20  # a PCI BAR is a power of two; room for 120,000 records
+MAGIC = b"DRMSQZR1"
+VERSION = 1
+REQUEST_OFFSET = 4096
+RECORDS_OFFSET = 1 << 20
+NO_CLIENT = 0xFFFFFFFF
+
+_HEADER = struct.Struct("<8sIIQQQQQQI")
+_RECORD = struct.Struct("<QQHHIQqqq72s")
+_CLAIMED_OFFSET, _CONSUMED_OFFSET, _STOP_OFFSET = 48, 56, 64
+CAPACITY = (SIZE - RECORDS_OFFSET) // _RECORD.size
+
+
+class Kind(enum.IntEnum):
+    """What a record says; agent/recorder.h has the meaning of the other fields for each."""
+
+    HELLO = 1
+    INTENT = 2
+    SUBMIT = 3
+    END = 4
+    SAMPLE = 5
+    WITNESS = 6
+    RELEASE = 7
+    BEAT = 8
+    BYE = 9
+    FILE = 10
+
+
+class EndFlag(enum.IntFlag):
+    """Field `c` of an `end` record."""
+
+    LATE = 1
+    AFTER_RELEASE = 2
+    VICTIM = 4
+    SUBMIT_FAILED = 8
+
+
+FATES = ("completed", "corrupted", "failed", "timed_out", "stalled", "hung", "lost")
+"""Fates by their code in an `end` record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    seq: int
+    t_ns: int
+    kind: int
+    code: int
+    client: int
+    job: int
+    a: int
+    b: int
+    c: int
+    raw_text: bytes
+
+    @property
+    def text(self) -> str:
+        return self.raw_text.split(b"\0", 1)[0].decode(errors="replace")
+
+    @property
+    def t_s(self) -> float:
+        return self.t_ns / 1e9
+
+
+class Ring:
+    """A ring file, created with a request in it and read while, and after, the agent writes records."""
+
+    def __init__(self, path: Path, request: Mapping[str, Any]) -> None:
+        """Create the file. Raises UsageError for a request that does not fit (1 MiB less a page)."""
+        text = json.dumps(request).encode()
+        if len(text) > RECORDS_OFFSET - REQUEST_OFFSET:
+            raise UsageError(f"the scenario is too large for the ring: {len(text)} bytes, at most {RECORDS_OFFSET - REQUEST_OFFSET}")
+        with path.open("wb") as file:
+            file.truncate(SIZE)
+        with path.open("r+b") as file:
+            self._map = mmap.mmap(file.fileno(), SIZE)
+        self._map[: _HEADER.size] = _HEADER.pack(MAGIC, VERSION, _RECORD.size, RECORDS_OFFSET, CAPACITY, REQUEST_OFFSET,
+                                                 len(text), 0, 0, 0)
+        self._map[REQUEST_OFFSET : REQUEST_OFFSET + len(text)] = text
+        self._consumed = 0
+        self.torn = 0
+        """Records that were claimed and never published: their writer was killed, or the machine died, in the middle."""
+
+    def close(self) -> None:
+        self._map.close()
+
+    @property
+    def claimed(self) -> int:
+        return int(struct.unpack_from("<Q", self._map, _CLAIMED_OFFSET)[0])
+
+    def ask_to_stop(self) -> None:
+        """Ask the agent to release everything and to say bye."""
+        struct.pack_into("<I", self._map, _STOP_OFFSET, 1)
+
+    def read(self, final: bool = False) -> Iterator[Record]:
+        """The records published since the last call, in order.
+
+        A record that is claimed and not yet published ends the reading, unless `final` says that nobody writes any more:
+        then it is passed over and counted as torn.
+        """
+        end = self.claimed
+        while self._consumed < end:
+            offset = RECORDS_OFFSET + self._consumed % CAPACITY * _RECORD.size
+            record = Record(*_RECORD.unpack_from(self._map, offset))
+            if record.seq != self._consumed + 1:
+                if not final:
+                    break
+                self.torn += 1
+            else:
+                yield record
+            self._consumed += 1
+            struct.pack_into("<Q", self._map, _CONSUMED_OFFSET, self._consumed)
