@@ -113,6 +113,11 @@ def lab_kernel() -> LabKernel:
     return LabKernel(cache.get("kernels", lab_kernel_inputs(), _build_lab_kernel))
 
 
+def lab_kernel_built() -> bool:
+    """Whether the cache holds the lab kernel for what is in the tree and on this machine now."""
+    return SOURCE.exists() and cache.find("kernels", lab_kernel_inputs()) is not None
+
+
 @dataclass(frozen=True)
 class Variant:
     name: str

@@ -35,12 +35,15 @@ class Step(Protocol):
 class _LogStep:
     def __init__(self, title: str, total: float) -> None:
         self._title, self._total, self._done = title, total, 0.0
-        self._began = self._said = time.monotonic()
+        self._said = time.monotonic()
+        self._began: float | None = None
         say(f"{title} ...")
 
     def advance(self, by: float = 1, note: str = "") -> None:
-        self._done += by
         now = time.monotonic()
+        if self._began is None:  # what came before the first unit says nothing about the pace of the rest
+            self._began = now
+        self._done += by
         if now - self._said < LOG_EVERY_S or not self._done:
             return
         self._said = now

@@ -1,0 +1,289 @@
+# SPDX-License-Identifier: MIT
+"""The command line."""
+
+import argparse
+import json
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from drmsqueeze_results import comparison, outcomes, report
+from drmsqueeze_results.model import Run, Status
+from rich.console import Console
+from rich.table import Table
+
+from drmsqueeze import TOP, doctor, execute, kernels, plan, progress, pytest_plugin, scenario, selftest
+from drmsqueeze.errors import DrmsqueezeError, InfrastructureError, UsageError
+from drmsqueeze.machines import vm
+
+# From best to worst: the exit code of many runs is that of the worst.
+WORSE = (Status.PASS, Status.SKIP, Status.FAIL, Status.ERROR)
+DEMO_SCENARIO = TOP / "configs" / "panfrost-heap.json"
+DEMO_TRAP = TOP / "configs" / "traps" / "shrinker-waits-for-fence.json"
+DEMO_KERNELS = ("lab", "lab+panfrost-nowait")
+
+out = Console(soft_wrap=True, highlight=False)
+
+
+def new_directory(asked: Path | None, name: str) -> Path:
+    """The directory for results: the one asked for, which must not hold results yet, or a dated one."""
+    path = asked or TOP / "results-data" / f"{time.strftime('%Y%m%d-%H%M%S')}-{name}"
+    if path.exists() and any(path.iterdir()):
+        raise UsageError(f"{path} is not empty; results are not written over")
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+class _Progress:
+    """Shows how far a pytest session has come."""
+
+    def __init__(self, shown: progress.Step) -> None:
+        self._shown = shown
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        self._shown.advance(0, nodeid.rsplit("::", 1)[-1])
+
+    def pytest_runtest_logfinish(self, nodeid: str) -> None:
+        self._shown.advance(1, nodeid.rsplit("::", 1)[-1])
+
+
+def carry_out(plan_files: Sequence[Path], lab: execute.Lab, junit: Path, title: str) -> None:
+    """Carry out plans under pytest, with progress. Outcomes are in the run directories afterwards."""
+    plans = [plan.Plan.load(path) for path in plan_files]
+    for one in plans:
+        for kernel in one.arms.values():
+            lab.guest(kernel)
+    machine = lab.accelerator
+    progress.say(f"machine: vm on {machine.name}, {machine.time_scale:g} times slower than this host")
+
+    class Session:
+        def pytest_configure(self, config: pytest.Config) -> None:
+            config.stash[pytest_plugin.LAB] = lab
+
+    with progress.step(title, sum(len(one.order) for one in plans)) as shown:
+        status = pytest.main(
+            ["-p", "drmsqueeze.pytest_plugin", "-p", "no:terminal", "-p", "no:cacheprovider", "-c", "/dev/null",
+             f"--rootdir={plan_files[0].parent}", f"--junitxml={junit}", *map(str, plan_files)],
+            plugins=[Session(), _Progress(shown)])
+    if status == pytest.ExitCode.INTERRUPTED:
+        raise KeyboardInterrupt
+    if status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+        raise InfrastructureError(f"pytest ended with status {status!r}; see {junit}")
+
+
+def _runs_of(plan_file: Path) -> list[Run]:
+    planned = plan.Plan.load(plan_file)
+    directory = pytest_plugin.runs_directory(plan_file, planned)
+    return [outcomes.load_run(directory / run.directory) for run in planned.order
+            if (directory / run.directory / "run.json").exists()]
+
+
+def _worst(runs: Sequence[Run], planned: int) -> int:
+    if len(runs) < planned:
+        return Status.ERROR.exit_code
+    return max((run.status for run in runs), key=WORSE.index).exit_code
+
+
+def _runs_table(runs: Sequence[tuple[str, Run]]) -> Table:
+    table = Table(title="runs")
+    for column in ("run", "kernel", "level", "verdict", "submitted", "outcomes", "reasons"):
+        table.add_column(column)
+    for name, run in runs:
+        fates = ", ".join(f"{count} {fate}" for fate, count in vars(run.jobs).items() if count and fate != "submitted")
+        table.add_row(name, run.environment.kernel.variant, f"{run.level:g}", run.status.value, str(run.jobs.submitted), fates,
+                      "; ".join(run.verdict.reasons))
+    return table
+
+
+def _do_run(args: argparse.Namespace) -> int:
+    scenarios = [scenario.load(path) for path in args.configs]
+    names = [one.name for one in scenarios]
+    if len(set(names)) != len(names):
+        raise UsageError("two of these scenarios have the same name: " + ", ".join(names))
+    kernels.KernelSpec.parse(args.kernel)
+    directory = new_directory(args.out, "run")
+    plan_files = []
+    for one in scenarios:
+        path = directory / one.name / "plan.json"
+        plan.make("run", one, [args.kernel], args.runs, args.seed).write(path)
+        plan_files.append(path)
+    carry_out(plan_files, execute.Lab(), directory / "junit.xml", "runs")
+    return _conclude_runs(directory, plan_files)
+
+
+def _conclude_runs(directory: Path, plan_files: Sequence[Path]) -> int:
+    planned = sum(len(plan.Plan.load(path).order) for path in plan_files)
+    runs = [(f"{path.parent.name}/{run.index:04d}", run) for path in plan_files for run in _runs_of(path)]
+    code = _worst([run for _, run in runs], planned)
+    (directory / "summary.json").write_text(json.dumps({
+        "schema": "drmsqueeze.summary/1", "exit_code": code, "planned": planned,
+        "runs": [{"run": name, "status": run.status.value, "reason_code": run.verdict.reason_code,
+                  "reasons": list(run.verdict.reasons), "jobs": vars(run.jobs)} for name, run in runs]}, indent=1) + "\n")
+    out.print(_runs_table(runs))
+    report.write_report(directory)
+    out.print(directory, markup=False)
+    return code
+
+
+def _do_compare(args: argparse.Namespace) -> int:
+    one = scenario.load(args.config)
+    for kernel in (args.a, args.b):
+        kernels.KernelSpec.parse(kernel)
+    if args.a == args.b:
+        raise UsageError(f"both arms are `{args.a}`")
+    directory = new_directory(args.out, "compare")
+    plan.make("compare", one, [args.a, args.b], args.runs, args.seed).write(directory / "plan.json")
+    carry_out([directory / "plan.json"], execute.Lab(), directory / "junit.xml", f"{one.name}: {args.a} against {args.b}")
+    return _conclude_comparison(directory)
+
+
+def _conclude_comparison(directory: Path) -> int:
+    result = comparison.compare(directory)
+    report.write_report(directory)
+    out.print(report.summary_table(result))
+    out.print(result.verdict.sentence, markup=False)
+    out.print(directory, markup=False)
+    return 0 if result.carried_out else 3
+
+
+def _do_demo(args: argparse.Namespace) -> int:
+    directory = new_directory(args.out, "demo")
+    comparison_plan, trap_plan = directory / "plan.json", directory / "trap" / "plan.json"
+    plan.make("compare", scenario.load(DEMO_SCENARIO), DEMO_KERNELS).write(comparison_plan)
+    plan.make("run", scenario.load(DEMO_TRAP), DEMO_KERNELS, runs=1).write(trap_plan)
+    carry_out([comparison_plan, trap_plan], execute.Lab(), directory / "junit.xml", "demo")
+    trap = _runs_of(trap_plan)
+    result = comparison.compare(directory)
+    report.write_report(directory)
+    out.print(report.summary_table(result))
+    out.print(_runs_table([(f"trap/{run.index:04d}", run) for run in trap]))
+    out.print(result.verdict.sentence, markup=False)
+    out.print(f"report: {directory / 'report.html'}", markup=False)
+    out.print(directory, markup=False)
+    return max(0 if result.carried_out else 3, _worst(trap, 2))
+
+
+def _do_report(args: argparse.Namespace) -> int:
+    """Judge old runs again with today's code, and write the report anew."""
+    directory: Path = args.directory
+    if (directory / "facts.json").exists():
+        outcomes.judge(directory)
+        out.print(report.write_report(directory), markup=False)
+        return 0
+    facts = sorted(directory.rglob("facts.json"))
+    if not facts:
+        raise UsageError(f"{directory}: found no run (facts.json) there; expected a directory that run, compare or demo wrote")
+    for path in facts:
+        outcomes.judge(path.parent)
+    if (directory / "plan.json").exists():
+        comparison.compare(directory)
+    out.print(report.write_report(directory), markup=False)
+    return 0
+
+
+def _do_list(args: argparse.Namespace) -> int:
+    def configs() -> list[tuple[str, str]]:
+        files = sorted((TOP / "configs").rglob("*.json"))
+        return [(str(f.relative_to(TOP)), scenario.load(f)["description"]) for f in files if f != scenario.SCHEMA]
+
+    def kinds(part: str) -> list[tuple[str, str]]:
+        schema = json.loads(scenario.SCHEMA.read_text())
+        return [(kind, schema["$defs"][kind]["description"]) for kind in schema["properties"][part]["items"]["properties"]["kind"]["enum"]]
+
+    def kernel_list() -> list[tuple[str, str]]:
+        built = "in the cache" if kernels.lab_kernel_built() else "not built yet: `drmsqueeze lab build`"
+        return [("lab", f"Debian's linux-source-{kernels.SERIES} with lab/kernel.config; {built}"),
+                *((f"lab+{v.name}", v.description) for v in kernels.variants().values())]
+
+    tables: dict[str, Callable[[], list[tuple[str, str]]]] = {
+        "configs": configs, "stressors": lambda: kinds("stressors"), "injectors": lambda: kinds("injectors"),
+        "kernels": kernel_list, "machines": lambda: [("vm", "a QEMU guest with the GPU models")],
+    }
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for name, description in tables[args.what]():
+        table.add_row(name, description)
+    out.print(table)
+    return 0
+
+
+def _do_lab_build(args: argparse.Namespace) -> int:
+    guest = execute.Lab().guest(args.kernel)
+    out.print(guest.kernel.image, markup=False)
+    return 0
+
+
+def _do_lab_boot(args: argparse.Namespace) -> int:
+    lab = execute.Lab()
+    modules = execute.modules_for({"driver": "panfrost", "model": "mali-jm"}, [])
+    return vm.shell(lab.guest(args.kernel), lab.accelerator.name, modules)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="drmsqueeze", description="Memory pressure and fault injection for Linux GPU drivers.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name: str, do: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.set_defaults(do=do)
+        return sub
+
+    def with_out(sub: argparse.ArgumentParser) -> None:
+        sub.add_argument("--out", type=Path, metavar="DIR", help="where results go (default: a dated directory under results-data/)")
+
+    def with_runs(sub: argparse.ArgumentParser) -> None:
+        sub.add_argument("--runs", type=_positive, metavar="N", help="runs for each level and kernel (default: the scenario's)")
+        sub.add_argument("--seed", type=int, metavar="S", help="seed of the plan (default: the scenario's)")
+
+    with_out(command("demo", _do_demo, "compare blocking and non-blocking panfrost in a VM, and show the planted lock-up"))
+    test = command("test", selftest.run, "the project's own tests")
+    test.add_argument("--tier", choices=selftest.TIERS, action="append", help="only this tier (default: quick and vm)")
+    doctor_command = command("doctor", doctor.run, "what this machine and the guest can do, and the reason where not")
+    doctor_command.add_argument("--json", action="store_true", help="as JSON")
+    lists = command("list", _do_list, "what there is")
+    lists.add_argument("what", choices=("configs", "stressors", "injectors", "kernels", "machines"))
+    run = command("run", _do_run, "run scenarios on one kernel")
+    run.add_argument("configs", nargs="+", type=Path, metavar="CONFIG")
+    run.add_argument("--kernel", default="lab", metavar="K", help="lab, or lab with variants: lab+panfrost-nowait")
+    run.add_argument("--machine", choices=("vm",), default="vm")
+    with_runs(run)
+    with_out(run)
+    compare = command("compare", _do_compare, "interleaved runs of one scenario on two kernels")
+    compare.add_argument("config", type=Path, metavar="CONFIG")
+    compare.add_argument("--a", required=True, metavar="K", help="the first kernel")
+    compare.add_argument("--b", required=True, metavar="K", help="the second kernel")
+    with_runs(compare)
+    with_out(compare)
+    report_command = command("report", _do_report, "judge the runs of a directory again and write report.html anew")
+    report_command.add_argument("directory", type=Path, metavar="DIR")
+    lab = commands.add_parser("lab", help="the lab kernel").add_subparsers(dest="lab_command", required=True)
+    for name, do, text in (("build", _do_lab_build, "build a lab kernel, its modules and its guest image"),
+                           ("boot", _do_lab_boot, "an interactive shell in the guest")):
+        sub = lab.add_parser(name, help=text, description=text)
+        sub.add_argument("kernel", nargs="?", default="lab", metavar="K")
+        sub.set_defaults(do=do)
+    return parser
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{value} is not at least 1")
+    return value
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code (design, section 2)."""
+    args: Any = _parser().parse_args(argv)
+    try:
+        return int(args.do(args))
+    except DrmsqueezeError as error:
+        progress.say(f"drmsqueeze: {error}")
+        return error.exit_code
+    except KeyboardInterrupt:
+        progress.say("drmsqueeze: interrupted; what was finished is kept")
+        return 3
+
+

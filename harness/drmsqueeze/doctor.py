@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: MIT
+"""`drmsqueeze doctor`: what this machine and its guest can do, and the reason for everything that they cannot."""
+
+import argparse
+import json
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from drmsqueeze import cache, execute, kernels
+from drmsqueeze.errors import DrmsqueezeError, InfrastructureError
+from drmsqueeze.machines import vm
+
+CAPABILITIES = "/bin/drmsqueeze-agent --capabilities"
+
+
+@dataclass(frozen=True)
+class Check:
+    """`can` false has a reason; a check that nothing depends on is not a failure of the machine."""
+
+    subject: str
+    can: bool
+    detail: str
+
+
+def _host_checks() -> list[Check]:
+    free_gib = shutil.disk_usage(cache.root() if cache.root().exists() else Path.home()).free / (1 << 30)
+    qemu = shutil.which(vm.QEMU)
+    built = kernels.lab_kernel_built()
+    return [
+        Check("host: QEMU", bool(qemu), qemu or f"{vm.QEMU} is not on the path"),
+        # The lab kernel's entry is 2.2 GiB: source, build tree, modules.
+        Check("host: disk for the cache", free_gib > 4, f"{free_gib:.0f} GiB free below {cache.root()}; a lab kernel takes 2.2"),
+        Check("host: lab kernel", built, "in the cache" if built else "not built yet; `drmsqueeze lab build` takes some minutes"),
+    ]
+
+
+def _agent_json(console: str) -> dict[str, Any]:
+    for line in console.splitlines():
+        if line.startswith("{"):
+            return json.loads(line)  # type: ignore[no-any-return]
+    raise InfrastructureError(f"the agent in the guest printed no capabilities: {console[-500:]}")
+
+
+def _guest_checks(lab: execute.Lab) -> list[Check]:
+    machine = lab.accelerator
+    checks = [Check("vm: accelerator", True, f"{machine.name} ({machine.why}); {machine.time_scale:g} times slower than the host")]
+    modules = execute.modules_for({"driver": "panfrost", "model": "mali-jm"}, [])
+    said = _agent_json(vm.run_command(lab.guest("lab"), machine.name, CAPABILITIES, modules))
+    for part in ("stressors", "injectors"):
+        for name, answer in said[part].items():
+            checks.append(Check(f"vm: {part[:-1]} {name}", answer["can"], answer.get("reason") or "yes"))
+    return checks
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the checks; returns 0 where everything can be done, else 3."""
+    checks = _host_checks()
+    if all(check.can for check in checks):
+        try:
+            checks += _guest_checks(execute.Lab())
+        except DrmsqueezeError as error:
+            checks.append(Check("vm: guest", False, str(error)))
+    console = Console(soft_wrap=True, highlight=False)
+    if args.json:
+        console.print_json(json.dumps({"schema": "drmsqueeze.doctor/1", "checks": [asdict(check) for check in checks]}))
+    else:
+        table = Table(box=None, pad_edge=False)
+        for column in ("what", "can", "detail"):
+            table.add_column(column)
+        for check in checks:
+            table.add_row(check.subject, "yes" if check.can else "NO", check.detail)
+        console.print(table)
+    return 0 if all(check.can for check in checks) else 3

@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: MIT
+"""One run: boot the machine, follow the agent's records to their end, and leave the facts in a run directory."""
+
+import json
+import tempfile
+import time
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from drmsqueeze import guest as guests
+from drmsqueeze import cache, kernels
+from drmsqueeze.guest import Guest
+from drmsqueeze.journal import Journal
+from drmsqueeze.machines.vm import BOOT_TIMEOUT_S, Accelerator, Hardware, Vm, choose_accelerator
+from drmsqueeze.plan import PlannedRun
+from drmsqueeze.ring import Ring
+from drmsqueeze.scenario import Scenario
+
+POLL_S = 0.02
+# The agent beats every 200 ms x time scale; 25 missed beats make a machine silent (design, section 6).
+SILENT_S = 25 * 0.2
+# The agent's own work before the first job and after the last: filling memory, probe, restoring.
+OVERHEAD_S = 60.0
+POWER_OFF_S = 20.0
+# Console log level 7 (what follows is printed at `info`), blocked tasks with their stacks, memory.
+EVIDENCE_KEYS = "7wm"
+
+Watcher = Callable[[Vm, Journal], None]
+
+
+class Lab:
+    """What the runs of one session share: the kernel, a guest for each variant of it, the accelerator."""
+
+    def __init__(self, models: Path = kernels.LAB / "models") -> None:
+        self._models = models
+        self._guests: dict[str, Guest] = {}
+
+    @cached_property
+    def kernel(self) -> kernels.LabKernel:
+        return kernels.lab_kernel()
+
+    def guest(self, name: str) -> Guest:
+        """The guest of a kernel; built on first use. Raises UsageError for a kernel that does not exist."""
+        if name not in self._guests:
+            self._guests[name] = guests.prepare(kernels.KernelSpec.parse(name), self.kernel, self._models)
+        return self._guests[name]
+
+    @cached_property
+    def accelerator(self) -> Accelerator:
+        return choose_accelerator(self.guest("lab"), guests.build_programs(self.kernel))
+
+
+def modules_for(target: dict[str, Any], traps: list[dict[str, Any]], driver_timeout_ms: int | None = None) -> list[str]:
+    """The modules that a guest loads for a target, in order, with their parameters.
+
+    `driver_timeout_ms` replaces the driver's own job timeout (of the DRM scheduler); None leaves it.
+    """
+    modules = []
+    if "model" in target:
+        timeout = f":sched_timeout_ms={driver_timeout_ms}" if driver_timeout_ms is not None else ""
+        modules += [f"gpu_model{timeout}", target["model"].replace("-", "_")]
+    modules.append(target["driver"])
+    return modules + ["trap_" + trap["trap"].replace("-", "_") for trap in traps]
+
+
+def time_limit_s(document: dict[str, Any], time_scale: float) -> float:
+    """How long a run may take whose agent is alive, from its first record.
+
+    Every job ends by its deadline or starts the release test, which ends the run: so this is never reached by an agent that works.
+    `document` is a scenario with its times scaled.
+    """
+    jobs = max(s["jobs"] * s["threads"] * s["contexts"] for s in document["stressors"])
+    slowest = max(1 / s["rate_hz"] if s["rate_hz"] else 0.0 for s in document["stressors"])
+    return jobs * (document["deadline_ms"] / 1000 + slowest) + document["grace_ms"] / 1000 + OVERHEAD_S * time_scale
+
+
+class _Follower:
+    """Follows a guest to its end, and says what that end was."""
+
+    def __init__(self, vm: Vm, ring: Ring, journal: Journal, silent_s: float, limit_s: float, watch: Watcher | None) -> None:
+        self._vm, self._ring, self._journal, self._watch = vm, ring, journal, watch
+        self._silent_s, self._limit_s = silent_s, limit_s
+        self.sysrq_taken = False
+        self.hello_at: float | None = None
+
+    def _drain(self, final: bool = False) -> bool:
+        heard = False
+        for record in self._ring.read(final):
+            self._journal.take(record)
+            heard = True
+        return heard
+
+    def _take_evidence(self) -> None:
+        self.sysrq_taken = self._vm.sysrq(EVIDENCE_KEYS)
+
+    def _end_of_dead_guest(self) -> str:
+        if self._journal.bye:
+            return "bye"
+        if "Kernel panic" in self._vm.console():
+            return "panic"
+        status = self._vm.exit_status
+        return "killed" if status is not None and status < 0 else "poweroff-without-bye"
+
+    def follow(self) -> str:
+        """Until the agent said bye and the guest is off, or until there is nothing more to wait for."""
+        heard_at = self._vm.started
+        while True:
+            dead = self._vm.exit_status is not None
+            if self._drain(final=dead):
+                heard_at = time.monotonic()
+                self.hello_at = self.hello_at or heard_at
+            if self._watch:
+                self._watch(self._vm, self._journal)
+            if dead:
+                return self._end_of_dead_guest()
+            now = time.monotonic()
+            if self._journal.bye:
+                if now - heard_at > POWER_OFF_S:
+                    return "bye"
+            elif self.hello_at is None:
+                if now - self._vm.started > BOOT_TIMEOUT_S:
+                    return "boot-timeout"
+            elif now - heard_at > self._silent_s:
+                self._take_evidence()
+                return "silent"
+            elif now - self.hello_at > self._limit_s:
+                self._take_evidence()
+                return "time-limit"
+            time.sleep(POLL_S)
+
+    def finish(self) -> None:
+        """After the guest was ended: the records that nobody will publish any more."""
+        self._drain(final=True)
+
+
+# Ends of a machine that are the test's own failure. A guest that died or fell silent is judged with what was witnessed.
+_BROKEN = {
+    "boot-timeout": "the guest did not come up within {limit:.0f} s",
+    "time-limit": "the agent was alive and did not end the run within {limit:.0f} s",
+    "poweroff-without-bye": "the agent ended without a word",
+}
+
+
+def execute(lab: Lab, scenario: Scenario, run: PlannedRun, kernel: str, directory: Path, watch: Watcher | None = None) -> None:
+    """Carry out one run and write its facts (not its verdict) into `directory`, which is created.
+
+    `watch` is called at every poll, with the machine and the journal so far. Raises InfrastructureError where the lab cannot be
+    built; whatever becomes of the guest is a fact of the run.
+    """
+    guest = lab.guest(kernel)
+    accelerator = lab.accelerator
+    time_scale = scenario.document.get("time_scale", accelerator.time_scale)
+    document = scenario.scaled(time_scale)
+    resolved = Scenario(scenario.document | {"seed": run.seed, "time_scale": time_scale})
+    request = {"schema": "drmsqueeze.request/1", "scenario": document, "level": run.level, "seed": run.seed,
+               "time_scale": time_scale} | {name: document[name] for name in ("deadline_ms", "grace_ms", "driver_timeout_ms")}
+    directory.mkdir(parents=True)
+    (directory / "evidence").mkdir()
+    (directory / "scenario.json").write_text(json.dumps(resolved.document, indent=1) + "\n")
+    (directory / "request.json").write_text(json.dumps(request, indent=1) + "\n")
+
+    journal = Journal(directory)
+    limit_s = time_limit_s(document, time_scale)
+    with tempfile.TemporaryDirectory(prefix="drmsqueeze-ring-", dir="/dev/shm") as shared:
+        ring = Ring(Path(shared) / "ring", request)
+        modules = modules_for(scenario["target"], scenario["traps"], document["driver_timeout_ms"])
+        with Vm(guest, accelerator.name, Hardware(**scenario["machine"]), modules, directory / "console.log",
+                ring=Path(shared) / "ring") as vm:
+            follower = _Follower(vm, ring, journal, SILENT_S * time_scale, limit_s, watch)
+            ended = follower.follow()
+            vm.kill()
+            follower.finish()
+            over = time.monotonic()
+            complaint = vm.complaint()
+        ring.close()
+    journal.write()
+
+    hello_at = follower.hello_at or over
+    broken = None
+    if ended in _BROKEN and not (ended == "poweroff-without-bye" and journal.witnesses):
+        broken = _BROKEN[ended].format(limit=BOOT_TIMEOUT_S if ended == "boot-timeout" else limit_s)
+        broken += f"; {complaint}"
+    elif journal.hello is None:
+        broken = f"the guest ended ({ended}) before the agent said hello; {complaint}"
+    driver = scenario["target"]["driver"]
+    facts = {
+        "schema": "drmsqueeze.facts/1",
+        "scenario": {"name": scenario.name, "sha256": scenario.sha256, "seed": run.seed},
+        "level": run.level, "arm": run.arm, "index": run.index, "block": run.block,
+        "machine": {"kind": "vm", "accelerator": accelerator.name, "ended": ended, "last_beat_s": journal.last_beat_s,
+                    "qemu_exit": vm.exit_status, "sysrq_taken": follower.sysrq_taken},
+        "kernel": {"release": guest.kernel.release, "variant": kernel, "config_sha256": guest.kernel.config_sha256},
+        "driver": {"name": driver, "module_sha256": cache.file_digest(guest.modules.file(driver)),
+                   "model": scenario["target"].get("model"), "timeout_ms": document["driver_timeout_ms"]},
+        "time_scale": time_scale, "snapshot": None,
+        "jobs": {"intents": journal.intents, "ended": journal.ended},
+        "release": journal.release, "bye": journal.bye, "witnesses": list(journal.witnesses.values()),
+        "timing_s": {"boot": round(hello_at - vm.started, 3), "run": round(over - hello_at, 3)},
+        "expect": scenario["expect"].get(kernel), "infrastructure_error": broken,
+    }
+    (directory / "facts.json").write_text(json.dumps(facts, indent=1) + "\n")
+
+

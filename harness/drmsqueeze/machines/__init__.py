@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Where runs happen: one file for each kind of machine."""

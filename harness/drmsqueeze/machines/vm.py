@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: MIT
+"""Machine `vm`: a QEMU guest that boots from an initramfs and shares the ring's memory with the harness."""
+
+import json
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from drmsqueeze import cache, progress
+from drmsqueeze.errors import InfrastructureError
+from drmsqueeze.guest import Guest
+from drmsqueeze.ring import SIZE as RING_SIZE
+
+QEMU = "qemu-system-x86_64"
+UP = "drmsqueeze-init: up"
+"""What the guest prints once its modules are loaded."""
+BOOT_TIMEOUT_S = 120.0
+# A guest boots in 2 s under TCG on an idle machine; a KVM that cannot run a plain kernel hangs or dies at once.
+KVM_TRIAL_S = 20.0
+# QEMU's escape for a serial BREAK on a multiplexed character device; the kernel takes the byte after it as a sysrq.
+BREAK = b"\x01b"
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """What the guest is given. `model_options` are module parameters of the shared model part."""
+
+    ram_mib: int = 256
+    vcpus: int = 2
+    zram_mib: int = 192
+
+
+@dataclass(frozen=True)
+class Accelerator:
+    """How QEMU runs the guest's instructions, and how much slower a fixed piece of work is there than on the host."""
+
+    name: str
+    time_scale: float
+    why: str
+
+
+class Vm:
+    """A guest under way. Use it as a context: leaving it ends QEMU and removes the sockets."""
+
+    def __init__(self, guest: Guest, accelerator: str, hardware: Hardware, modules: Sequence[str], console_log: Path | None,
+                 *, mode: str = "agent", command: str = "", ring: Path | None = None) -> None:
+        """`modules` are loaded in order, each `NAME[:PARAMETER=VALUE]`; `mode` is init's (lab/guest/init).
+
+        Without `console_log` the guest's console is this process's terminal.
+        """
+        self._scratch = Path(tempfile.mkdtemp(prefix="drmsqueeze-vm-"))
+        self._console_socket = self._scratch / "console"
+        self.console_log = console_log
+        arguments = {
+            "console": "ttyS0", "panic": "-1", "loglevel": "4", "random.trust_cpu": "1", "drmsqueeze.mode": mode,
+            "drmsqueeze.modules": ",".join(modules), "drmsqueeze.zram_mib": str(hardware.zram_mib),
+            "drmsqueeze.command": command.replace(" ", "+"),
+        }
+        command_line = [
+            QEMU, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-machine", "pc", "-accel", accelerator,
+            "-cpu", "host" if accelerator == "kvm" else "max", "-smp", str(hardware.vcpus), "-m", str(hardware.ram_mib),
+            "-kernel", str(guest.kernel.image), "-initrd", str(guest.initramfs),
+            "-append", " ".join(f"{name}={value}" for name, value in arguments.items() if value), "-device", "pvpanic-pci",
+        ]
+        if console_log is None:
+            command_line += ["-serial", "mon:stdio"]
+        else:
+            command_line += ["-chardev", f"socket,id=console,path={self._console_socket},server=on,wait=off,mux=on,"
+                             f"logfile={console_log}", "-serial", "chardev:console"]
+        if ring:
+            command_line += ["-object", f"memory-backend-file,id=ring,share=on,mem-path={ring},size={RING_SIZE}",
+                             "-device", "ivshmem-plain,memdev=ring"]
+        self.command_line = command_line
+        self._stderr = (self._scratch / "stderr").open("w+")
+        self.started = time.monotonic()
+        self.process = subprocess.Popen(command_line, stdin=None if console_log is None else subprocess.DEVNULL,
+                                        stdout=None if console_log is None else subprocess.DEVNULL,
+                                        stderr=None if console_log is None else self._stderr)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        self.kill()
+        self._stderr.close()
+        shutil.rmtree(self._scratch, ignore_errors=True)
+
+    @property
+    def exit_status(self) -> int | None:
+        """QEMU's, or None while it runs."""
+        return self.process.poll()
+
+    def kill(self) -> None:
+        """End QEMU at once, whatever the guest is doing."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def console(self) -> str:
+        """All that the guest has printed up to now."""
+        if self.console_log is None or not self.console_log.exists():
+            return ""
+        return self.console_log.read_text(errors="replace")
+
+    def complaint(self) -> str:
+        """What QEMU itself said on standard error, and the end of the guest's console; for messages."""
+        self._stderr.seek(0)
+        said = self._stderr.read().strip()
+        lines = "\n".join(f"  | {line}" for line in self.console().splitlines()[-15:])
+        return (f"QEMU said: {said}\n" if said else "") + f"the console's last lines:\n{lines}"
+
+    def sysrq(self, keys: str, settle_s: float = 1.0, limit_s: float = 15.0) -> bool:
+        """Send magic sysrq keys over the serial console, and wait until what they print has ended.
+
+        Returns whether the guest printed anything: with its interrupts off it cannot.
+        """
+        before = len(self.console())
+        try:
+            with socket.socket(socket.AF_UNIX) as line:
+                line.settimeout(2.0)
+                line.connect(str(self._console_socket))
+                for key in keys:
+                    line.sendall(BREAK)
+                    time.sleep(0.3)  # the kernel takes a BREAK and the key from separate interrupts
+                    line.sendall(key.encode())
+                    size, since, began = len(self.console()), time.monotonic(), time.monotonic()
+                    while time.monotonic() - since < settle_s and time.monotonic() - began < limit_s:
+                        time.sleep(0.1)
+                        if len(self.console()) != size:
+                            size, since = len(self.console()), time.monotonic()
+        except OSError:
+            return False
+        return len(self.console()) > before
+
+    def wait_up(self, limit_s: float = BOOT_TIMEOUT_S) -> float:
+        """Seconds from QEMU's start until the guest is up. Raises InfrastructureError where it does not come up in time."""
+        while UP not in self.console():
+            elapsed = time.monotonic() - self.started
+            if self.exit_status is not None or elapsed > limit_s:
+                what = f"ended with status {self.exit_status}" if self.exit_status is not None else f"is not up after {limit_s:.0f} s"
+                raise InfrastructureError(f"the guest {what}; {self.complaint()}")
+            time.sleep(0.02)
+        return time.monotonic() - self.started
+
+
+def run_command(guest: Guest, accelerator: str, command: str, modules: Sequence[str] = (), limit_s: float = BOOT_TIMEOUT_S,
+                hardware: Hardware = Hardware()) -> str:
+    """Boot, run one program of the image with these words, power off; the console's text from "up" on.
+
+    Raises InfrastructureError where the guest does not come up, or is not done within `limit_s`.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        log = Path(scratch) / "console.log"
+        with Vm(guest, accelerator, hardware, modules, log, mode="command", command=command) as vm:
+            vm.wait_up(limit_s)
+            try:
+                vm.process.wait(limit_s)
+            except subprocess.TimeoutExpired:
+                raise InfrastructureError(f"`{command}` in the guest was not done after {limit_s:.0f} s; {vm.complaint()}") from None
+            return vm.console().split(UP, 1)[1]
+
+
+def _calibration(text: str) -> int:
+    """The nanoseconds that `drmsqueeze-agent --calibrate` printed."""
+    for line in text.splitlines():
+        if line.strip().isdigit():
+            return int(line)
+    raise InfrastructureError(f"no calibration in: {text!r}")
+
+
+def _host_boot() -> Mapping[str, str]:
+    return {"boot": Path("/proc/sys/kernel/random/boot_id").read_text().strip(),
+            "qemu": subprocess.run([QEMU, "--version"], capture_output=True, text=True, check=True).stdout.splitlines()[0]}
+
+
+def choose_accelerator(guest: Guest, programs: Path) -> Accelerator:
+    """KVM where a guest really boots with it, else TCG; found out once for each boot of this machine, and kept in the cache."""
+
+    def build(path: Path) -> None:
+        agent = str(programs / "drmsqueeze-agent")
+        native = min(_calibration(subprocess.run([agent, "--calibrate"], capture_output=True, text=True, check=True).stdout)
+                     for _ in range(3))
+        reasons = []
+        for name, limit_s in (("kvm", KVM_TRIAL_S), ("tcg", BOOT_TIMEOUT_S)):
+            if name == "kvm" and not Path("/dev/kvm").exists():
+                reasons.append("no /dev/kvm here")
+                continue
+            try:
+                inside = _calibration(run_command(guest, name, "/bin/drmsqueeze-agent --calibrate", limit_s=limit_s))
+            except InfrastructureError as error:
+                if name == "tcg":
+                    raise
+                reasons.append(f"KVM is there and does not boot a plain kernel ({str(error).splitlines()[0]})")
+                continue
+            time_scale = round(max(1.0, inside / native), 1)
+            why = "; ".join(reasons) or "tried, and it boots"
+            (path / "accelerator.json").write_text(json.dumps({"name": name, "time_scale": time_scale, "why": why}) + "\n")
+            progress.say(f"accelerator: {name} ({why}); the guest is {time_scale} times slower than the host")
+            return
+
+    inputs = dict(_host_boot()) | {"kernel": guest.kernel.path.name, "agent": programs.name}
+    entry = cache.get("accelerators", inputs, build)
+    return Accelerator(**json.loads((entry / "accelerator.json").read_text()))
+
+
+def shell(guest: Guest, accelerator: str, modules: Sequence[str]) -> int:
+    """An interactive shell in the guest on this terminal; returns QEMU's exit status."""
+    with Vm(guest, accelerator, Hardware(), modules, None, mode="shell") as vm:
+        progress.say("QEMU: " + shlex.join(vm.command_line))
+        return vm.process.wait()

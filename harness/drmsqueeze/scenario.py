@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: MIT
+"""Scenarios: read, checked against configs/scenario.schema.json, and resolved (every default written out)."""
+
+import copy
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+
+from drmsqueeze import TOP
+from drmsqueeze.errors import UsageError
+
+SCHEMA = TOP / "configs" / "scenario.schema.json"
+
+
+@lru_cache(maxsize=1)
+def _schema() -> dict[str, Any]:
+    return json.loads(SCHEMA.read_text())  # type: ignore[no-any-return]
+
+
+def _expected(error: jsonschema.ValidationError) -> str:
+    """What would have been right, in words; from the rule of the schema that was broken."""
+    rule, value = error.validator, error.validator_value
+    words = {
+        "const": lambda: f"{json.dumps(value)}",
+        "enum": lambda: "one of " + ", ".join(json.dumps(v) for v in value),
+        "type": lambda: " or ".join(value) if isinstance(value, list) else str(value),
+        "minimum": lambda: f"at least {value}",
+        "maximum": lambda: f"at most {value}",
+        "multipleOf": lambda: f"a multiple of {value}",
+        "minItems": lambda: f"at least {value} items",
+        "maxItems": lambda: f"at most {value} items",
+        "minProperties": lambda: f"at least {value} member",
+        "maxProperties": lambda: f"at most {value} member",
+        "uniqueItems": lambda: "no value twice",
+        "pattern": lambda: f"a string that matches {value}",
+    }
+    return words[rule]() if rule in words else error.message
+
+
+def _problems(error: jsonschema.ValidationError, file: str) -> list[str]:
+    pointer = "".join(f"/{part}" for part in error.absolute_path)
+    if error.validator == "additionalProperties" and isinstance(error.instance, dict):
+        known = list(error.schema.get("properties", {}))
+        unknown = [name for name in error.instance if name not in known]
+        return [f"{file}: {pointer}/{name}: found an unknown member; expected one of: {', '.join(known)}" for name in unknown]
+    if error.validator == "required":
+        missing = [name for name in error.validator_value if name not in error.instance]
+        return [f"{file}: {pointer or '/'}: found no member \"{name}\"; expected it" for name in missing]
+    found = json.dumps(error.instance)
+    return [f"{file}: {pointer or '/'}: found {found if len(found) <= 80 else found[:77] + '...'}; expected {_expected(error)}"]
+
+
+def _fill(instance: dict[str, Any], properties: dict[str, Any]) -> None:
+    for name, rule in properties.items():
+        if isinstance(rule, dict) and "default" in rule:
+            instance.setdefault(name, copy.deepcopy(rule["default"]))
+
+
+def _resolve(document: dict[str, Any]) -> dict[str, Any]:
+    schema = _schema()
+    properties = schema["properties"]
+    _fill(document, properties)
+    _fill(document["machine"], properties["machine"]["properties"])
+    for part in document["stressors"] + document["injectors"]:
+        _fill(part, schema["$defs"][part["kind"]]["properties"])
+    for fault in document["model_faults"]:
+        _fill(fault, properties["model_faults"]["items"]["properties"])
+    return document
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A scenario as resolved. `document` is what scenario.json of a run directory holds."""
+
+    document: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        return str(self.document["name"])
+
+    @property
+    def sha256(self) -> str:
+        """Of the resolved document, so that white space and defaults written out do not matter."""
+        return sha256(json.dumps(self.document, sort_keys=True).encode()).hexdigest()
+
+    def __getitem__(self, member: str) -> Any:
+        return self.document[member]
+
+    def scaled(self, time_scale: float) -> dict[str, Any]:
+        """The document with its times as they are on a machine that is so much slower than a board."""
+        document = copy.deepcopy(self.document)
+        for name in ("deadline_ms", "grace_ms", "driver_timeout_ms"):
+            document[name] = round(document[name] * time_scale)
+        for fault in document["model_faults"]:
+            if fault["fault"] == "delay_job":
+                fault["value"] = round(fault["value"] * time_scale)
+        return document
+
+
+def parse(text: str, file: str) -> Scenario:
+    """A scenario from its text; `file` is named in messages.
+
+    Raises UsageError that names the file, the JSON pointer, what was found and what was expected, for every problem at once.
+    """
+    try:
+        document = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise UsageError(f"{file}:{error.lineno}:{error.colno}: not JSON: {error.msg}") from None
+    validator = jsonschema.Draft202012Validator(_schema())
+    errors = sorted(validator.iter_errors(document), key=lambda e: [str(part) for part in e.absolute_path])
+    if errors:
+        raise UsageError("\n".join(problem for error in errors for problem in _problems(error, file)))
+    if not isinstance(document.get("target"), dict) or "model" not in document["target"]:
+        if document.get("model_faults") or document.get("traps"):
+            raise UsageError(f"{file}: /target: found no member \"model\"; expected it, for model_faults and traps need one")
+    return Scenario(_resolve(document))
+
+
+def load(path: Path) -> Scenario:
+    """A scenario from a file. Raises UsageError as `parse` does, and for a file that cannot be read."""
+    try:
+        text = path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: cannot be read: {error}") from None
+    return parse(text, str(path))

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: MIT
+"""`drmsqueeze test`: the project's own tests, in tiers."""
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from drmsqueeze import TOP, progress
+from drmsqueeze.kernels import lab_kernel
+
+TIERS = ("quick", "vm")
+TREE = TOP / "build" / "tests"
+
+
+def _run(title: str, command: Sequence[str | Path]) -> bool:
+    progress.say(f"== {title}: {' '.join(str(part) for part in command)}")
+    return subprocess.run(command, cwd=TOP).returncode == 0
+
+
+def _pytest(*directories: str) -> list[str]:
+    return [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--durations=5", *directories]
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the tiers asked for, all of each even where something fails. Returns 0 or 1."""
+    tiers = args.tier or TIERS
+    kernel = lab_kernel()
+    good = True
+    if "quick" in tiers:
+        built = _run("configure", ["cmake", "-S", TOP, "-B", TREE, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Debug",
+                                   f"-DDRMSQUEEZE_UAPI_DIR={kernel.uapi}"]) and _run("build", ["cmake", "--build", TREE])
+        good &= built and _run("C++ tests", ["ctest", "--test-dir", TREE, "--output-on-failure"])
+        os.environ["DRMSQUEEZE_BUILD_TREE"] = str(TREE)  # where clang-tidy finds the compilation database
+        good &= _run("tier quick", _pytest("tests/lint", "tests/harness", "tests/results"))
+    if "vm" in tiers:
+        good &= _run("tier vm", _pytest("tests/vm"))
+    return 0 if good else 1
