@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: MIT
+"""The facts of a run directory as the harness left them, read and validated; nothing is judged here."""
+
+import json
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any, Mapping, Sequence
+
+from drmsqueeze_results.documents import from_plain, read_json, validate
+from drmsqueeze_results.errors import BadRunDirectory
+from drmsqueeze_results.kernel_log import Line, read_lines
+from drmsqueeze_results.model import Driver, Kernel, Outcome, ScenarioId, Timing
+
+
+class Ended(str, Enum):
+    """How the machine's part of a run came to its end, seen from outside."""
+
+    BYE = "bye"
+    POWEROFF_WITHOUT_BYE = "poweroff-without-bye"
+    SILENT = "silent"
+    KILLED = "killed"
+    PANIC = "panic"
+    BOOT_TIMEOUT = "boot-timeout"
+    TIME_LIMIT = "time-limit"
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where it ran and how it ended; `last_beat_s` is the last heartbeat in guest seconds."""
+
+    kind: str
+    accelerator: str | None
+    ended: Ended
+    last_beat_s: float | None
+    qemu_exit: int | None
+    sysrq_taken: bool
+
+
+@dataclass(frozen=True)
+class JobTotals:
+    """Intents and ends that the host has seen."""
+
+    intents: int
+    ended: int
+
+
+@dataclass(frozen=True)
+class Release:
+    """When everything taken was given back (guest seconds), and whether that was verified."""
+
+    begun_s: float | None
+    done_s: float | None
+    restored: bool | None
+
+
+@dataclass(frozen=True)
+class Bye:
+    """The agent's last word; 0 is well, else an errno and why."""
+
+    code: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class SeenWitness:
+    """A witness as the agent or the harness recorded it."""
+
+    kind: str
+    first_s: float | None
+    count: int
+    job: int | None
+    text: str | None
+
+
+@dataclass(frozen=True)
+class Facts:
+    """The contents of facts.json."""
+
+    scenario: ScenarioId
+    level: float
+    arm: str
+    index: int
+    block: int
+    machine: Machine
+    kernel: Kernel
+    driver: Driver
+    time_scale: float | None
+    snapshot: str | None
+    jobs: JobTotals
+    release: Release | None
+    bye: Bye | None
+    witnesses: tuple[SeenWitness, ...]
+    timing_s: Timing
+    expect: Mapping[str, Sequence[int | None]] | None
+    infrastructure_error: str | None
+
+
+@dataclass(frozen=True)
+class JobRecord:
+    """A line of jobs.jsonl for a job that did not complete or has no end (`fate` null). Times in guest seconds."""
+
+    job: int
+    intent_s: float
+    submit_s: float | None
+    end_s: float | None
+    fate: Outcome | None
+    errno: int
+    latency_ns: int | None
+    late: bool
+    after_release: bool
+    victim: bool
+    submit_failed: bool
+    reason: str
+    stressor: str = ""
+    client: int | None = None
+    context: int | None = None
+    thread: int | None = None
+    demand_bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class CompletedJobs:
+    """A line of jobs.jsonl: the completed jobs of one stressor. Bucket b holds latencies from 2^(b/16) ns on."""
+
+    stressor: str
+    count: int
+    late: int
+    min_ns: int
+    max_ns: int
+    buckets_per_octave: int
+    counts: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class RunData:
+    """Everything that a verdict may rest on. `damaged` are sentences about files that could not be used in full."""
+
+    directory: Path
+    facts: Facts
+    jobs: tuple[JobRecord, ...]
+    completed: tuple[CompletedJobs, ...]
+    samples: tuple[Mapping[str, float], ...]
+    injections: tuple[Mapping[str, Any], ...] | None
+    environment: Mapping[str, Any]
+    scenario: Mapping[str, Any]
+    console: tuple[Line, ...]
+    damaged: tuple[str, ...]
+
+
+def _json_lines(path: Path, damaged: list[str]) -> list[dict[str, Any]]:
+    """The documents of a .jsonl file. A line that is not JSON, as a kill leaves it, is left out and told in `damaged`."""
+    documents = []
+    if not path.exists():
+        return []
+    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+        try:
+            document = json.loads(line)
+            if not isinstance(document, dict):
+                raise ValueError("not an object")
+            documents.append(document)
+        except ValueError as e:
+            damaged.append(f"{path.name}: line {number} cannot be read ({e})")
+    return documents
+
+
+def _optional_json(path: Path, wanted: type, damaged: list[str]) -> Any:
+    """The document in `path`, or None; a guest that died halfway through sending it leaves half a file."""
+    if not path.exists():
+        return None
+    try:
+        document = read_json(path, BadRunDirectory)
+    except BadRunDirectory as e:
+        damaged.append(f"{path.name} cannot be read ({e})")
+        return None
+    if not isinstance(document, wanted):
+        damaged.append(f"{path.name} is no {wanted.__name__}")
+        return None
+    return document
+
+
+def _injections(path: Path, damaged: list[str]) -> tuple[Mapping[str, Any], ...] | None:
+    entries = _optional_json(path, list, damaged)
+    if entries is None:
+        return None
+    sound = tuple(entry for entry in entries if isinstance(entry, dict) and isinstance(entry.get("injector"), str))
+    if len(sound) < len(entries):
+        damaged.append(f"{path.name} has {len(entries) - len(sound)} entries without an injector")
+    return sound
+
+
+def read_facts(directory: Path) -> Facts:
+    """facts.json alone. Raises BadRunDirectory where it is missing or not in its format."""
+    path = directory / "facts.json"
+    document = read_json(path, BadRunDirectory)
+    validate(document, "facts", str(path), BadRunDirectory)
+    return from_plain(Facts, document)
+
+
+def read_run(directory: Path) -> RunData:
+    """Read the facts of `directory`. Raises BadRunDirectory where facts.json is missing or not in its format.
+
+    Other files may be missing or cut short, since machines die; what was lost is told in `damaged`.
+    """
+    facts = read_facts(directory)
+    damaged: list[str] = []
+    lines = _json_lines(directory / "jobs.jsonl", damaged)
+    console = directory / "console.log"
+    injections = _injections(directory / "injections.json", damaged)
+    try:
+        return RunData(
+            directory=directory,
+            facts=facts,
+            jobs=tuple(from_plain(JobRecord, line) for line in lines if "completed" not in line),
+            completed=tuple(from_plain(CompletedJobs, line["completed"]) for line in lines if "completed" in line),
+            samples=tuple(_json_lines(directory / "samples.jsonl", damaged)),
+            injections=injections,
+            environment=_optional_json(directory / "environment.json", dict, damaged) or {},
+            scenario=_optional_json(directory / "scenario.json", dict, damaged) or {},
+            console=tuple(read_lines(console.read_text(encoding="utf-8", errors="replace")) if console.exists() else ()),
+            damaged=tuple(damaged),
+        )
+    except (KeyError, TypeError, ValueError) as e:
+        raise BadRunDirectory(f"{directory}: jobs.jsonl is not in its format: {e}") from e

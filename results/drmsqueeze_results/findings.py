@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: MIT
+"""What a person must see: from the kernel log by the rules, and from the facts; expected or not."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from drmsqueeze_results.facts import Ended, RunData
+from drmsqueeze_results.kernel_log import Match
+from drmsqueeze_results.kernel_rules import RULES, VICTIMS, Severity
+from drmsqueeze_results.model import Finding, Outcome, Witness
+from drmsqueeze_results.witnesses import hang_seen
+
+EXCERPT_CHARACTERS = 4000
+# A kill of the hog takes the pressure off, one of the agent the eyes: neither is business as usual under pressure.
+_SPOILS_THE_RUN = frozenset({"hog", "agent"})
+_HANG = frozenset({Outcome.HUNG, Outcome.STALLED})
+
+# Findings that do not come from the kernel log.
+NOT_RESTORED = "not-restored"
+MACHINE_SILENT = "machine-silent"
+HOG_KILLED = "hog-killed"
+CLIENT_KILLED = "client-killed"
+KINDS = frozenset(
+    {rule.kind for rule in RULES if rule.kind != "oom-kill"} | {f"oom-kill-{who}" for who, _ in VICTIMS}
+    | {NOT_RESTORED, MACHINE_SILENT, HOG_KILLED, CLIENT_KILLED})
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What the scenario expects of this kernel: ranges by outcome or by kind of finding.
+
+    With no entry for the kernel (null) every job must complete. With an entry, outcomes that it does not name are left
+    open, and findings that it does not name are judged by the rules.
+    """
+
+    ranges: Mapping[str, Sequence[int | None]] | None
+
+    def names(self, what: str) -> bool:
+        """Whether the entry names this outcome or finding and lets it happen."""
+        if self.ranges is None or what not in self.ranges:
+            return False
+        most = self.ranges[what][1]
+        return most is None or most > 0
+
+    def allows(self, outcome: Outcome) -> bool:
+        """Whether this outcome may happen."""
+        if self.ranges is None:
+            return outcome is Outcome.COMPLETED
+        return outcome.value not in self.ranges or self.names(outcome.value)
+
+    @property
+    def unknown(self) -> list[str]:
+        """Names that are neither an outcome nor a kind of finding."""
+        return sorted(set(self.ranges or ()) - KINDS - {o.value for o in Outcome})
+
+
+@dataclass(frozen=True)
+class Found:
+    """A finding and how grave it is."""
+
+    finding: Finding
+    severity: Severity
+
+
+def under_pressure(data: RunData) -> bool:
+    """Whether memory was taken away or anything was made to fail."""
+    return data.facts.level < 1 or any(i.get("injector") != "hog" for i in data.injections or ())
+
+
+def _from_log(match: Match, pressure: bool, expectation: Expectation) -> bool:
+    if expectation.names(match.kind):
+        return True
+    if match.victim in _SPOILS_THE_RUN:
+        return False
+    return ((match.rule.pressure and pressure) or match.rule.severity is Severity.INFO
+            or any(expectation.allows(outcome) for outcome in match.rule.explained_by))
+
+
+def _log_findings(matches: Sequence[Match], pressure: bool, expectation: Expectation) -> list[Found]:
+    groups: dict[str, list[Match]] = {}
+    for match in matches:
+        groups.setdefault(match.signature, []).append(match)
+    return [
+        Found(Finding(first.kind, signature, len(group), first.t_s, _from_log(first, pressure, expectation),
+                      first.excerpt[:EXCERPT_CHARACTERS]), first.rule.severity)
+        for signature, group in groups.items() for first in group[:1]
+    ]
+
+
+def _fact_findings(data: RunData, matches: Sequence[Match], witnesses: Sequence[Witness], restored: object,
+                   expectation: Expectation) -> list[Found]:
+    facts = data.facts
+    found = []
+
+    def add(kind: str, severity: Severity, first_s: float | None, excerpt: str, expected: bool) -> None:
+        found.append(Found(Finding(kind, kind, 1, first_s, expected or expectation.names(kind), excerpt), severity))
+
+    if restored is False:
+        left = [str(i.get("injector")) for i in data.injections or () if i.get("restored") is False]
+        add(NOT_RESTORED, Severity.ERROR, facts.release.done_s if facts.release else None,
+            "not as it was before: " + (", ".join(left) or "something that was taken"), False)
+    if facts.machine.ended is Ended.SILENT:
+        explained = (any(expectation.allows(o) for o in _HANG) if hang_seen(witnesses)
+                     else expectation.names(Outcome.LOST.value))
+        add(MACHINE_SILENT, Severity.ERROR, facts.machine.last_beat_s, "the heartbeat stopped", explained)
+    if facts.machine.ended is Ended.PANIC and not any(m.kind.startswith("panic") for m in matches):
+        add("panic", Severity.ERROR, None, "the machine reported a panic; the console has no message of it", False)
+    for witness in facts.witnesses:
+        if witness.kind in (HOG_KILLED, CLIENT_KILLED):
+            add(witness.kind, Severity.WARNING, witness.first_s, witness.text or witness.kind,
+                witness.kind == CLIENT_KILLED and under_pressure(data))
+    return found
+
+
+def gather(data: RunData, matches: Sequence[Match], witnesses: Sequence[Witness], restored: object,
+           expectation: Expectation) -> list[Found]:
+    """All findings of a run, one per signature, in the order in which they were first seen."""
+    found = _log_findings(matches, under_pressure(data), expectation)
+    found += _fact_findings(data, matches, witnesses, restored, expectation)
+    return sorted(found, key=lambda f: (f.finding.first_s is None, f.finding.first_s or 0.0))

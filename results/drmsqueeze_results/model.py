@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: MIT
+"""What became of a job and of a run: the words of the design as types. Fields are the members of run.json."""
+
+from dataclasses import dataclass, fields
+from enum import Enum
+from typing import Any, Mapping
+
+
+class Outcome(str, Enum):
+    """The fate of a job; each job has exactly one."""
+
+    COMPLETED = "completed"
+    CORRUPTED = "corrupted"
+    FAILED = "failed"
+    TIMED_OUT = "timed_out"
+    STALLED = "stalled"
+    HUNG = "hung"
+    LOST = "lost"
+
+
+class Status(str, Enum):
+    """The fate of a run."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    ERROR = "error"
+    SKIP = "skip"
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of the command line for one run."""
+        return {Status.PASS: 0, Status.FAIL: 1, Status.ERROR: 3, Status.SKIP: 77}[self]
+
+    @property
+    def usable(self) -> bool:
+        """Whether the counts of such a run are data: a failed test is, a test that could not do its work is not."""
+        return self in (Status.PASS, Status.FAIL)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`reason_code` is a short word for machines ("ok" for a plain pass), `reasons` are sentences for people."""
+
+    status: Status
+    reason_code: str
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ScenarioId:
+    """Which scenario, as resolved; the hash is over the resolved document."""
+
+    name: str
+    sha256: str | None
+    seed: int
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """The kernel that ran."""
+
+    release: str | None
+    variant: str | None
+    config_sha256: str | None
+
+
+@dataclass(frozen=True)
+class Driver:
+    """The driver under test; `model` is null on a real board, `timeout_ms` is the driver's own job timeout."""
+
+    name: str
+    module_sha256: str | None
+    model: str | None
+    timeout_ms: float | None
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What a reader needs to judge whether another machine would answer the same. Null: not known."""
+
+    machine: str
+    accelerator: str | None
+    kernel: Kernel
+    driver: Driver
+    time_scale: float | None
+    snapshot: str | None
+    ram_kib: int | None
+    swap: Any
+    min_free_kib: int | None
+    swappiness: int | None
+    thp: str | None
+    mglru: Any
+    preemption: str | None
+    hz: int | None
+
+
+@dataclass(frozen=True)
+class JobCounts:
+    """Counts of jobs by fate. Their sum is `submitted`, always."""
+
+    submitted: int
+    completed: int = 0
+    corrupted: int = 0
+    failed: int = 0
+    timed_out: int = 0
+    stalled: int = 0
+    hung: int = 0
+    lost: int = 0
+
+    def __post_init__(self) -> None:
+        total = sum(self.of(outcome) for outcome in Outcome)
+        if total != self.submitted:
+            raise ValueError(f"fates sum to {total}, submitted were {self.submitted}")
+
+    def of(self, outcome: Outcome) -> int:
+        """The number of jobs with this fate."""
+        return int(getattr(self, outcome.value))
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Latency of completed jobs in nanoseconds; null where nothing completed. Quantiles are good to 4 %."""
+
+    p50: int | None
+    p90: int | None
+    p99: int | None
+    max: int | None
+
+
+@dataclass(frozen=True)
+class Injection:
+    """What was injected. `fired` is null where it cannot be counted or the machine died before it was read."""
+
+    injector: str
+    settings: Mapping[str, Any]
+    fired: int | None
+
+
+@dataclass(frozen=True)
+class Pressure:
+    """`assigned` is the level; the rest is what was really reached (percent of time; KiB)."""
+
+    assigned: float
+    psi_some_avg10_max: float | None
+    mem_available_min_kib: int | None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that a person must see. `signature` is equal for the same bug on two machines."""
+
+    kind: str
+    signature: str
+    count: int
+    first_s: float | None
+    expected: bool
+    excerpt: str
+
+
+@dataclass(frozen=True)
+class Witness:
+    """An independent sign of a hang, and when it was first seen (guest seconds; null: not known)."""
+
+    kind: str
+    first_s: float | None
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds of the host's clock."""
+
+    boot: float | None
+    run: float | None
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run as judged: the contents of run.json. `restored` is true, false or "unknown"."""
+
+    verdict: Verdict
+    scenario: ScenarioId
+    level: float
+    arm: str
+    index: int
+    block: int
+    environment: Environment
+    jobs: JobCounts
+    latency_ns: Latency
+    errnos: Mapping[str, int]
+    injections: tuple[Injection, ...]
+    pressure: Pressure
+    findings: tuple[Finding, ...]
+    witnesses: tuple[Witness, ...]
+    restored: Any
+    timing_s: Timing
+    schema: str = "drmsqueeze.run/1"
+
+    @property
+    def status(self) -> Status:
+        """Short for verdict.status."""
+        return self.verdict.status
+
+
+def members(cls: type) -> list[str]:
+    """The names of a dataclass's fields."""
+    return [f.name for f in fields(cls)]

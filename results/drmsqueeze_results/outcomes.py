@@ -1,0 +1,268 @@
+# SPDX-License-Identifier: MIT
+"""The judge: from the facts in a run directory to run.json. It reads nothing but that directory."""
+
+import errno
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable, Iterator, Mapping, Sequence
+
+from drmsqueeze_results import fates, findings, latency, witnesses
+from drmsqueeze_results.documents import from_plain, read_json, to_plain, validate, write_json
+from drmsqueeze_results.errors import BadRunDirectory
+from drmsqueeze_results.facts import Ended, RunData, read_run
+from drmsqueeze_results.findings import Expectation, Found
+from drmsqueeze_results.kernel_log import BlockedTask, Match, blocked_tasks, scan
+from drmsqueeze_results.kernel_rules import Severity
+from drmsqueeze_results.model import (Environment, Injection, Outcome, Pressure, Run, Status, Verdict, Witness)
+
+PSI_SCALE = 100  # the recorder has whole numbers only: hundredths of a percent
+CONSOLE_TAIL_LINES = 3
+
+# What the agent says with its last word when the target lacks something, before it has submitted anything.
+SKIPS = {
+    errno.ENODEV: "target-missing",
+    errno.EOPNOTSUPP: "unsupported",
+    errno.ERANGE: "level-out-of-reach",
+}
+# Injectors that hold something and have no event to count.
+UNCOUNTED = frozenset({"hog"})
+
+
+@dataclass(frozen=True)
+class _Case:
+    """All that a check may look at."""
+
+    data: RunData
+    fates: fates.Fates
+    matches: Sequence[Match]
+    witnesses: Sequence[Witness]
+    found: Sequence[Found]
+    injections: Sequence[Injection]
+    expectation: Expectation
+
+
+Check = Callable[[_Case], Iterator[tuple[Status, str, str]]]
+
+
+def _infrastructure(case: _Case) -> Iterator[tuple[Status, str, str]]:
+    facts = case.data.facts
+    if facts.infrastructure_error:
+        yield Status.ERROR, "infrastructure", facts.infrastructure_error
+    if facts.machine.ended is Ended.BOOT_TIMEOUT:
+        tail = " | ".join(line.text for line in case.data.console[-CONSOLE_TAIL_LINES:]) or "(nothing)"
+        yield Status.ERROR, "boot-timeout", f"The machine did not come up. Its console ends with: {tail}"
+    if facts.machine.ended is Ended.POWEROFF_WITHOUT_BYE:
+        yield Status.ERROR, "agent-died", "The machine powered off and the agent had not said goodbye."
+    if facts.machine.ended is Ended.KILLED and not case.expectation.names(Outcome.LOST.value):
+        yield Status.ERROR, "machine-killed", "The machine was killed before the run had ended."
+    if facts.machine.ended is Ended.TIME_LIMIT and not witnesses.hang_seen(case.witnesses):
+        yield Status.ERROR, "time-limit", "The run's time was over; nothing had witnessed a hang."
+    if facts.bye and facts.bye.code:
+        name = errno.errorcode.get(facts.bye.code, str(facts.bye.code))
+        yield Status.ERROR, "agent-error", f"The agent gave up: {facts.bye.reason} ({name})."
+
+
+def _records(case: _Case) -> Iterator[tuple[Status, str, str]]:
+    missing = case.fates.unaccounted
+    if missing:
+        few = f"{missing} jobs have an intent and no record" if missing > 0 else f"{-missing} jobs have no intent"
+        yield Status.ERROR, "records-inconsistent", f"The run's records contradict each other: {few}."
+    if case.data.facts.machine.ended is Ended.BYE:
+        for sentence in case.data.damaged:
+            yield Status.ERROR, "records-damaged", f"The run ended well, but {sentence}."
+    for fate in case.fates.others:
+        if fate.record and fate.record.fate is None and case.data.facts.machine.ended is Ended.BYE and (
+                "client was killed" not in fate.reason):
+            yield Status.ERROR, "records-incomplete", f"Job {fate.record.job}: {fate.reason}."
+
+
+def _never_fired(case: _Case) -> Iterator[tuple[Status, str, str]]:
+    """Counts are final only when the agent has said goodbye; a trap must have shown itself in any case."""
+    facts = case.data.facts
+    reported = {i.injector for i in case.injections}
+    if facts.machine.ended is Ended.BYE and facts.jobs.intents:
+        for injection in case.injections:
+            if injection.fired == 0 and injection.injector not in UNCOUNTED:
+                yield Status.ERROR, "never-fired", f"The injection {injection.injector} never fired."
+        for wanted in case.data.scenario.get("injectors", ()):
+            idle = wanted["kind"] == "hog" and facts.level >= 1
+            if wanted["kind"] not in reported and not idle:
+                yield Status.ERROR, "injection-unreported", f"The injection {wanted['kind']} was never reported on."
+    for witness in facts.witnesses:
+        if witness.kind == "trap-not-fired":
+            yield Status.ERROR, "never-fired", f"The trap {witness.text or ''} never fired."
+    if facts.jobs.intents:
+        for trap in (entry["trap"] for entry in case.data.scenario.get("traps", ())):
+            if not any(_is_about(i, trap) and i.fired for i in case.injections):
+                yield Status.ERROR, "never-fired", f"The trap {trap} never fired: nothing shows that it did."
+
+
+def _hog(case: _Case) -> Iterator[tuple[Status, str, str]]:
+    for found in case.found:
+        kind = found.finding.kind
+        if kind in (findings.HOG_KILLED, "oom-kill-hog", "oom-kill-agent") and not found.finding.expected:
+            who = "agent" if kind.endswith("agent") else "hog"
+            lost = "its eyes" if who == "agent" else "its pressure"
+            yield Status.ERROR, f"{who}-killed", f"The {who} was killed, and the run lost {lost}."
+
+
+def _expected(case: _Case) -> Iterator[tuple[Status, str, str]]:
+    counts, expectation = case.fates.counts, case.expectation
+    for name in expectation.unknown:
+        yield Status.ERROR, "expectation-unknown", f"The scenario expects {name!r}, which is no outcome and no finding."
+    seen = {outcome.value: counts.of(outcome) for outcome in Outcome}
+    for found in case.found:
+        seen[found.finding.kind] = seen.get(found.finding.kind, 0) + found.finding.count
+    for name, (least, most) in (expectation.ranges or {}).items():
+        got = seen.get(name, 0)
+        if got < (least or 0) or (most is not None and got > most):
+            wanted = f"{least or 0} to {'any number' if most is None else most}"
+            code = "unexpected-outcome" if name in Outcome._value2member_map_ else "unexpected-finding"
+            yield Status.FAIL, code, f"{name}: {got} seen, {wanted} expected."
+    if expectation.ranges is None:
+        for outcome in Outcome:
+            if outcome is not Outcome.COMPLETED and counts.of(outcome):
+                yield (Status.FAIL, "unexpected-outcome",
+                       f"{outcome.value}: {counts.of(outcome)} of {counts.submitted} jobs, none expected.")
+
+
+def _found(case: _Case) -> Iterator[tuple[Status, str, str]]:
+    for found in case.found:
+        if found.severity is Severity.ERROR and not found.finding.expected:
+            yield Status.FAIL, "unexpected-finding", f"Not expected: {found.finding.signature} (seen {found.finding.count} times)."
+
+
+def _did_nothing(case: _Case) -> Iterator[tuple[Status, str, str]]:
+    if not case.data.facts.jobs.intents:
+        yield Status.ERROR, "no-jobs", "Nothing was submitted."
+
+
+CHECKS: tuple[Check, ...] = (_infrastructure, _records, _never_fired, _hog, _did_nothing, _expected, _found)
+
+
+def _verdict(case: _Case) -> Verdict:
+    """The worst answer of all checks: an error (the test could not do its work) hides what it saw, but not the words."""
+    bye = case.data.facts.bye
+    if bye and bye.code in SKIPS and not case.data.facts.jobs.intents:
+        return Verdict(Status.SKIP, SKIPS[bye.code], (bye.reason,))
+    answers = [answer for check in CHECKS for answer in check(case)]
+    if not answers:
+        return Verdict(Status.PASS, "ok", ())
+    worst = next(s for s in (Status.ERROR, Status.FAIL) if any(status is s for status, _, _ in answers))
+    answers.sort(key=lambda answer: answer[0] is not worst)
+    return Verdict(worst, answers[0][1], tuple(dict.fromkeys(sentence for _, _, sentence in answers)))
+
+
+def _is_about(injection: Injection, name: str) -> bool:
+    """Whether an entry of injections.json is about the trap `name`, however the agent files it."""
+    return name in injection.injector or name in injection.settings.values()
+
+
+def _injections(data: RunData, matches: Sequence[Match]) -> tuple[Injection, ...]:
+    """What was injected and how often it fired.
+
+    Counts that nobody could read again after the machine had died say "at least": a zero among them is no count. A trap
+    says in the kernel log that it has fired.
+    """
+    if data.injections is None:
+        planned = [(entry.get("kind") or entry.get("fault") or entry.get("trap"), entry)
+                   for key in ("injectors", "model_faults", "traps") for entry in data.scenario.get(key, ())]
+        listed = [Injection(str(name), settings, None) for name, settings in planned]
+    else:
+        listed = [Injection(i["injector"], i.get("settings") or {}, i.get("fired")) for i in data.injections]
+    final = data.facts.machine.ended is Ended.BYE
+    planted = [m.signature.partition(": ")[2] for m in matches if m.kind == "trap"]
+    result = []
+    for injection in listed:
+        said = sum(_is_about(injection, trap) for trap in planted)
+        fired = max(injection.fired or 0, said)
+        known = injection.fired if final else fired or None
+        result.append(Injection(injection.injector, injection.settings, max(known or 0, said) if said else known))
+    return tuple(result)
+
+
+def _restored(data: RunData) -> bool | str:
+    if any(i.get("restored") is False for i in data.injections or ()):
+        return False
+    if data.facts.release is None or data.facts.release.restored is None:
+        return "unknown"
+    return data.facts.release.restored
+
+
+def _environment(data: RunData) -> Environment:
+    facts, seen = data.facts, data.environment
+    return Environment(
+        machine=facts.machine.kind, accelerator=facts.machine.accelerator, kernel=facts.kernel, driver=facts.driver,
+        time_scale=facts.time_scale, snapshot=facts.snapshot,
+        **{name: seen.get(name) for name in ("ram_kib", "swap", "min_free_kib", "swappiness", "thp", "mglru",
+                                             "preemption", "hz")})
+
+
+def _pressure(data: RunData) -> Pressure:
+    def values(name: str) -> list[float]:
+        return [sample[name] for sample in data.samples if name in sample]
+
+    psi, available = values("psi_some_avg10"), values("mem_available_kib")
+    return Pressure(data.facts.level, max(psi) / PSI_SCALE if psi else None, int(min(available)) if available else None)
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A verdict with what it rests on, for reports."""
+
+    run: Run
+    data: RunData
+    fates: fates.Fates
+    blocked: tuple[BlockedTask, ...]
+
+
+def consider(run_dir: Path) -> Judgement:
+    """Judge the facts in `run_dir` and write nothing. Raises BadRunDirectory where there is nothing to judge."""
+    data = read_run(run_dir)
+    matches = scan(data.console)
+    blocked = tuple(blocked_tasks(data.console))
+    signs = witnesses.gather(data.facts, matches, blocked)
+    decided = fates.decide(data, matches, signs)
+    expectation = Expectation(data.facts.expect)
+    restored = _restored(data)
+    found = findings.gather(data, matches, signs, restored, expectation)
+    injections = _injections(data, matches)
+    case = _Case(data, decided, matches, signs, found, injections, expectation)
+    facts = data.facts
+    run = Run(
+        verdict=_verdict(case), scenario=facts.scenario, level=facts.level, arm=facts.arm, index=facts.index,
+        block=facts.block, environment=_environment(data), jobs=decided.counts,
+        latency_ns=latency.summarise(data.completed), errnos=decided.errnos, injections=injections,
+        pressure=_pressure(data), findings=tuple(f.finding for f in found), witnesses=signs, restored=restored,
+        timing_s=facts.timing_s)
+    return Judgement(run, data, decided, blocked)
+
+
+def run_document(run: Run) -> Mapping[str, Any]:
+    """`run` as the contents of run.json."""
+    plain = to_plain(run)
+    return {"schema": plain.pop("schema"), **plain}
+
+
+def judge(run_dir: Path) -> Run:
+    """Judge the facts in `run_dir`, write run.json there, and the stacks of blocked tasks into evidence/.
+
+    Raises BadRunDirectory where facts.json is missing or not in its format. Judging again gives the same file.
+    """
+    judgement = consider(run_dir)
+    document = run_document(judgement.run)
+    validate(document, "run", str(run_dir / "run.json"), BadRunDirectory)
+    if judgement.blocked:
+        (run_dir / "evidence").mkdir(exist_ok=True)
+        write_json(run_dir / "evidence" / "blocked-tasks.json",
+                   {"schema": "drmsqueeze.blocked-tasks/1", "tasks": to_plain(judgement.blocked)})
+    write_json(run_dir / "run.json", document)
+    return judgement.run
+
+
+def load_run(run_dir: Path) -> Run:
+    """The verdict in `run_dir`/run.json. Raises BadRunDirectory where it is missing or not in its format."""
+    path = run_dir / "run.json"
+    document = read_json(path, BadRunDirectory)
+    validate(document, "run", str(path), BadRunDirectory)
+    return from_plain(Run, document)

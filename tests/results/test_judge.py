@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: MIT
+"""The judge over golden run directories: one for each outcome and for each way in which a run can end."""
+
+import json
+from pathlib import Path
+from typing import Any, Callable
+
+import pytest
+
+from conftest import DATA, edit
+from drmsqueeze_results.errors import BadRunDirectory
+from drmsqueeze_results.facts import Facts
+from drmsqueeze_results.model import Outcome, Run
+from drmsqueeze_results.outcomes import judge, load_run
+
+Golden = Callable[[str], Path]
+
+
+def _row(name: str, *expected: Any) -> Any:
+    return pytest.param(name, *expected, id=name)
+
+
+# Name, status, reason code, counts by fate (others zero), witnesses, findings ("!": not expected).
+GOLDEN = [
+    _row("agent-died", "error", "agent-died", dict(completed=2), [], []),
+    _row("agent-error", "error", "agent-error", dict(completed=2), [], []),
+    _row("agent-silence", "error", "records-incomplete", dict(completed=2, lost=1), [], []),
+    _row("boot-timeout", "error", "boot-timeout", dict(), [], ["panic!"]),
+    _row("completed", "pass", "ok", dict(completed=5), [], []),
+    _row("corrupted", "pass", "ok", dict(completed=4, corrupted=1), [], []),
+    _row("expectation-unknown", "error", "expectation-unknown", dict(completed=2), [], []),
+    _row("failed", "fail", "unexpected-outcome", dict(completed=3, failed=2), [], []),
+    _row("failed-errno-alone", "pass", "ok", dict(completed=4, failed=1), [], []),
+    _row("failed-expected", "pass", "ok", dict(completed=2, failed=3), [], []),
+    _row("failed-victim", "pass", "ok", dict(completed=3, failed=1, timed_out=1),
+         ["driver-timeout"], ["driver-timeout"]),
+    _row("hog-killed", "error", "hog-killed", dict(completed=5), [], ["oom-kill-hog!", "hog-killed!"]),
+    _row("hog-killed-expected", "pass", "ok", dict(completed=5), [], ["oom-kill-hog"]),
+    _row("hung-in-flight", "pass", "ok", dict(completed=2, failed=1, hung=2),
+         ["late-fence", "heartbeat-lost"], ["machine-silent"]),
+    _row("hung-live", "pass", "ok", dict(completed=2, hung=1), ["late-fence", "no-progress"], []),
+    _row("hung-silent-sysrq", "pass", "ok", dict(hung=1),
+         ["driver-timeout", "heartbeat-lost", "hung-task", "blocked-tasks"], ["trap", "driver-timeout", "machine-silent", "hung-task"]),
+    _row("infrastructure", "error", "infrastructure", dict(), [], []),
+    _row("injected", "pass", "ok", dict(failed=3), [], ["gpu-page-fault"]),
+    _row("injection-not-fired", "error", "never-fired", dict(completed=3), [], []),
+    _row("injection-unreported", "error", "injection-unreported", dict(completed=3), [], []),
+    _row("lost-client", "pass", "ok", dict(completed=2, lost=1), [], ["oom-kill-client", "client-killed"]),
+    _row("lost-client-no-end", "pass", "ok", dict(completed=2, lost=1), [], ["client-killed"]),
+    _row("lost-killed", "error", "machine-killed", dict(completed=2, lost=2), [], []),
+    _row("lost-killed-late", "pass", "ok", dict(completed=2, lost=1), ["late-fence"], []),
+    _row("lost-record", "error", "records-inconsistent", dict(completed=3, lost=2), [], []),
+    _row("lost-silent", "fail", "unexpected-finding", dict(completed=2, lost=1),
+         ["heartbeat-lost"], ["machine-silent!"]),
+    _row("no-jobs", "error", "no-jobs", dict(), [], []),
+    _row("panic", "fail", "unexpected-finding", dict(completed=2, lost=1), [], ["panic!"]),
+    _row("records-too-many", "error", "records-inconsistent", dict(completed=4), [], []),
+    _row("restored-false", "fail", "unexpected-finding", dict(completed=5), [], ["not-restored!"]),
+    _row("skip-unsupported", "skip", "unsupported", dict(), [], []),
+    _row("stalled", "pass", "ok", dict(completed=2, stalled=1), ["late-fence"], []),
+    _row("time-limit", "error", "time-limit", dict(completed=2, lost=1), [], []),
+    _row("timed-out", "pass", "ok", dict(completed=4, timed_out=1), ["driver-timeout"], ["driver-timeout"]),
+    _row("timed-out-elsewhere", "pass", "ok", dict(completed=4, failed=1), ["driver-timeout"], ["driver-timeout"]),
+    _row("timed-out-no-probe", "fail", "unexpected-outcome", dict(completed=4, hung=1),
+         ["driver-timeout"], ["driver-timeout"]),
+    _row("timed-out-probe-failed", "fail", "unexpected-outcome", dict(completed=4, hung=1),
+         ["driver-timeout", "probe-failed"], ["driver-timeout"]),
+    _row("timed-out-witness", "pass", "ok", dict(completed=4, timed_out=1), ["driver-timeout"], []),
+    _row("trap-hung-otherwise", "error", "never-fired", dict(hung=1),
+         ["heartbeat-lost", "hung-task"], ["machine-silent", "hung-task"]),
+    _row("trap-lives", "pass", "ok", dict(failed=1), [], ["trap"]),
+    _row("trap-not-fired", "error", "never-fired", dict(completed=1), [], []),
+    _row("warn", "fail", "unexpected-finding", dict(completed=5), [], ["warn!"]),
+    _row("warn-expected", "pass", "ok", dict(completed=5), [], ["warn"]),
+    _row("warn-expected-not-seen", "fail", "unexpected-finding", dict(completed=5), [], []),
+]
+
+
+@pytest.mark.parametrize("name, status, code, counts, witnesses, findings", GOLDEN)
+def test_golden_run(golden: Golden, name: str, status: str, code: str, counts: dict[str, int], witnesses: list[str],
+                    findings: list[str]) -> None:
+    run = judge(golden(name))
+    assert (run.status.value, run.verdict.reason_code) == (status, code), run.verdict.reasons
+    assert {o.value: run.jobs.of(o) for o in Outcome if run.jobs.of(o)} == counts
+    assert [w.kind for w in run.witnesses] == witnesses
+    assert [f.kind + ("" if f.expected else "!") for f in run.findings] == findings
+    assert run.verdict.reasons or status == "pass"
+
+
+def test_table_is_complete() -> None:
+    assert sorted(row.id for row in GOLDEN) == sorted(d.name for d in (DATA / "runs").iterdir())
+    assert {outcome for row in GOLDEN for outcome in row.values[3]} == {o.value for o in Outcome}
+    assert {row.values[1] for row in GOLDEN} == {"pass", "fail", "error", "skip"}
+
+
+@pytest.mark.parametrize("name", [row.id for row in GOLDEN])
+def test_fates_sum_to_intents_and_judging_again_changes_nothing(golden: Golden, name: str) -> None:
+    directory = golden(name)
+    run = judge(directory)
+    written = (directory / "run.json").read_bytes()
+    intents = json.loads((directory / "facts.json").read_text())["jobs"]["intents"]
+    assert run.jobs.submitted == max(intents, run.jobs.completed)
+    assert load_run(directory) == run
+    judge(directory)
+    assert (directory / "run.json").read_bytes() == written
+
+
+@pytest.mark.parametrize("name", ["completed", "hung-silent-sysrq"])
+def test_whole_document(golden: Golden, name: str) -> None:
+    directory = golden(name)
+    judge(directory)
+    assert json.loads((directory / "run.json").read_text()) == json.loads((DATA / f"run-{name}.json").read_text())
+
+
+def test_blocked_tasks_are_kept_as_evidence(golden: Golden) -> None:
+    directory = golden("hung-silent-sysrq")
+    judge(directory)
+    tasks = json.loads((directory / "evidence" / "blocked-tasks.json").read_text())["tasks"]
+    assert [task["name"] for task in tasks] == ["irq/25-panfrost", "kworker/u4:2"]
+    assert "panfrost_mmu_map_fault_addr" in tasks[0]["frames"]
+    assert "__alloc_pages_noprof" in tasks[0]["frames"]
+    assert tasks[0]["frames"].count("__alloc_pages_noprof") == 1, "a guessed frame was taken for a real one"
+
+
+@pytest.mark.parametrize("cut", ["facts.json", "jobs.jsonl", "samples.jsonl", "injections.json", "environment.json",
+                                 "console.log", "scenario.json"])
+def test_any_file_may_be_cut_short(golden: Golden, cut: str) -> None:
+    """A dead machine leaves half files: a verdict or a clear error, and the sum holds; never a pass in silence."""
+    directory = golden("failed-expected")
+    path = directory / cut
+    path.write_bytes(path.read_bytes()[:-20])
+    if cut == "facts.json":
+        with pytest.raises(BadRunDirectory, match="facts.json: not JSON"):
+            judge(directory)
+        return
+    run = judge(directory)
+    assert run.jobs.submitted == 5
+    assert cut == "console.log" or run.status.value == "error"
+
+
+@pytest.mark.parametrize("name, text, message", [
+    ("injections.json", "[{}]", "entries without an injector"),
+    ("injections.json", "{}", "is no list"),
+    ("environment.json", "[]", "is no dict"),
+    ("samples.jsonl", "7", "not an object"),
+])
+def test_odd_files_of_a_run_that_ended_well_are_an_error(golden: Golden, name: str, text: str, message: str) -> None:
+    directory = golden("completed")
+    (directory / name).write_text(text)
+    run = judge(directory)
+    assert run.verdict.reason_code == "records-damaged"
+    assert message in run.verdict.reasons[0]
+
+
+def test_unknown_fate_is_no_fate(golden: Golden) -> None:
+    directory = golden("failed")
+    path = directory / "jobs.jsonl"
+    path.write_text(path.read_text().replace('"failed"', '"exploded"'))
+    with pytest.raises(BadRunDirectory, match="'exploded' is not a valid Outcome"):
+        judge(directory)
+
+
+def test_missing_facts(tmp_path: Path) -> None:
+    with pytest.raises(BadRunDirectory, match="facts.json: No such file"):
+        judge(tmp_path)
+
+
+@pytest.mark.parametrize("member, value, message", [
+    ("colour", "blue", "'colour' was unexpected"),
+    ("level", 7, "/level: 7 is greater than the maximum"),
+    ("machine", {}, "/machine: 'kind' is a required property"),
+])
+def test_bad_facts_name_file_pointer_and_value(golden: Golden, member: str, value: Any, message: str) -> None:
+    directory = golden("completed")
+    edit(directory / "facts.json", **{member: value})
+    with pytest.raises(BadRunDirectory) as caught:
+        judge(directory)
+    assert message in str(caught.value) and "facts.json: /" in str(caught.value)
+
+
+def test_run_json_with_unknown_member_is_refused(golden: Golden) -> None:
+    directory = golden("completed")
+    judge(directory)
+    edit(directory / "run.json", mood="good")
+    with pytest.raises(BadRunDirectory, match="mood"):
+        load_run(directory)
+
+
+def test_expectation_not_met_fails(golden: Golden) -> None:
+    """The negative control of every golden run that passes with an expectation: ask for what did not happen."""
+    for name in ("corrupted", "failed-expected", "timed-out", "stalled", "hung-live", "hung-silent-sysrq"):
+        directory = golden(name)
+        edit(directory / "facts.json", expect={"completed": [99, None]})
+        run = judge(directory)
+        assert (run.status.value, run.verdict.reason_code) == ("fail", "unexpected-outcome"), name
+
+
+def test_planted_hang_is_not_expected_without_an_entry(golden: Golden) -> None:
+    directory = golden("hung-silent-sysrq")
+    edit(directory / "facts.json", expect=None)
+    run = judge(directory)
+    assert run.status.value == "fail"
+    assert {f.kind for f in run.findings if not f.expected} == {"hung-task", "machine-silent"}
+
+
+def test_counts_that_do_not_sum_cannot_be_made() -> None:
+    run = load_golden_run()
+    with pytest.raises(ValueError, match="sum to 5"):
+        type(run.jobs)(submitted=4, completed=5)
+
+
+def load_golden_run() -> Run:
+    from drmsqueeze_results.documents import from_plain
+    return from_plain(Run, json.loads((DATA / "run-completed.json").read_text()))
+
+
+def test_dataclasses_and_schemas_have_the_same_members() -> None:
+    schemas = Path(__file__).parents[2] / "results" / "drmsqueeze_results" / "schemas"
+    for cls, name in ((Run, "run"), (Facts, "facts")):
+        properties = set(json.loads((schemas / f"{name}.schema.json").read_text())["properties"])
+        assert properties - {"schema"} == set(cls.__dataclass_fields__) - {"schema"}
