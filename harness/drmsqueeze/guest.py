@@ -68,9 +68,9 @@ def _install_modules(root: Path, kernel: LabKernel, ours: Modules) -> None:
     subprocess.run(depmod, check=True)
     keep: set[str] = set()
     for line in (target / "modules.dep").read_text().splitlines():
-        module, needs = line.split(":")
-        if Path(module).stem in wanted:
-            keep.update([module, *needs.split()])
+        name, needs = line.split(":")
+        if Path(name).stem in wanted:
+            keep.update([name, *needs.split()])
     for module in target.rglob("*.ko"):
         if str(module.relative_to(target)) not in keep:
             module.unlink()

@@ -3,6 +3,7 @@
 
 import json
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -125,7 +126,7 @@ class Journal:
         elif r.job in self._files:
             self._files[r.job][1][r.a] = r.raw_text[: r.b]
 
-    _HANDLERS = {
+    _HANDLERS: dict[int, Callable[["Journal", Record], None]] = {
         Kind.HELLO: _on_hello, Kind.INTENT: _on_intent, Kind.SUBMIT: _on_submit, Kind.END: _on_end,
         Kind.SAMPLE: _on_sample, Kind.WITNESS: _on_witness, Kind.RELEASE: _on_release, Kind.BEAT: _on_beat,
         Kind.BYE: _on_bye, Kind.FILE: _on_file,

@@ -63,12 +63,12 @@ class RunItem(pytest.Item):
         directory = runs_directory(self.path, self._plan) / self._planned.directory
         kernel = self._plan.arms[self._planned.arm]
         execute(self.config.stash[LAB], self._plan.scenario, self._planned, kernel, directory)
-        self._run = judge(directory)
-        reasons = "; ".join(self._run.verdict.reasons)
-        if self._run.status is Status.ERROR:
-            raise RunBroke(f"{self._run.verdict.reason_code}: {reasons} ({directory})")
-        if self._run.status is Status.SKIP:
-            pytest.skip(f"{self._run.verdict.reason_code}: {reasons}")
+        run = self._run = judge(directory)
+        reasons = f"{run.verdict.reason_code}: {'; '.join(run.verdict.reasons)}"
+        if run.status is Status.ERROR:
+            raise RunBroke(f"{reasons} ({directory})")
+        if run.status is Status.SKIP:
+            pytest.skip(reasons)
 
     def runtest(self) -> None:
         assert self._run is not None

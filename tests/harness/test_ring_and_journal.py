@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: MIT
+"""The ring's reading side and the journal, fed with records as an agent writes them."""
+
+import json
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from drmsqueeze import ring as rings
+from drmsqueeze.errors import UsageError
+from drmsqueeze.journal import Journal
+from drmsqueeze.ring import CAPACITY, RECORDS_OFFSET, EndFlag, Kind, Record, Ring
+
+RECORD = struct.Struct("<QQHHIQqqq72s")
+
+
+class Writer:
+    """Writes records as the agent does: claim, fill, publish."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("r+b", buffering=0)
+        self.claimed = 0
+
+    def claim(self) -> int:
+        self.claimed += 1
+        self._file.seek(48)
+        self._file.write(struct.pack("<Q", self.claimed))
+        return self.claimed
+
+    def publish(self, seq: int, kind: int, *, t_ns: int = 0, code: int = 0, client: int = 0, job: int = 0, a: int = 0, b: int = 0,
+                c: int = 0, text: bytes = b"") -> None:
+        self._file.seek(RECORDS_OFFSET + (seq - 1) % CAPACITY * RECORD.size)
+        self._file.write(RECORD.pack(seq, t_ns, kind, code, client, job, a, b, c, text))
+
+    def write(self, kind: int, **members: Any) -> None:
+        self.publish(self.claim(), kind, **members)
+
+
+@pytest.fixture
+def ring(tmp_path: Path) -> Iterator[Ring]:
+    one = Ring(tmp_path / "ring", {"level": 0.5})
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def writer(ring: Ring, tmp_path: Path) -> Writer:
+    return Writer(tmp_path / "ring")
+
+
+def test_header_and_request_lie_where_the_agent_looks(ring: Ring, tmp_path: Path) -> None:
+    content = (tmp_path / "ring").read_bytes()
+    assert len(content) == rings.SIZE
+    magic, version, record_size, records, capacity, request, size = struct.unpack_from("<8sIIQQQQ", content)
+    assert (magic, version, record_size, records, request) == (b"DRMSQZR1", 1, 128, 1 << 20, 4096)
+    assert records + capacity * record_size <= len(content)
+    assert json.loads(content[request : request + size]) == {"level": 0.5}
+
+
+def test_records_come_in_order_and_are_consumed(ring: Ring, writer: Writer, tmp_path: Path) -> None:
+    for job in (1, 2, 3):
+        writer.write(Kind.INTENT, job=job)
+    assert [record.job for record in ring.read()] == [1, 2, 3]
+    assert not list(ring.read())
+    assert struct.unpack_from("<Q", (tmp_path / "ring").read_bytes(), 56) == (3,)
+
+
+def test_an_unpublished_record_holds_back_the_rest_until_the_end(ring: Ring, writer: Writer) -> None:
+    writer.write(Kind.INTENT, job=1)
+    writer.claim()
+    writer.write(Kind.INTENT, job=3)
+    assert [record.job for record in ring.read()] == [1]
+    assert [record.job for record in ring.read(final=True)] == [3]
+    assert ring.torn == 1
+
+
+def test_wraps_around(ring: Ring, writer: Writer) -> None:
+    for start in range(0, CAPACITY + 10, 40000):
+        for job in range(start, min(start + 40000, CAPACITY + 10)):
+            writer.write(Kind.BEAT, job=job)
+        assert [record.job for record in ring.read()] == list(range(start, min(start + 40000, CAPACITY + 10)))
+    assert ring.torn == 0
+
+
+def test_a_request_that_does_not_fit_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="too large for the ring"):
+        Ring(tmp_path / "big", {"x": "y" * (1 << 20)})
+
+
+def record(kind: int, **members: Any) -> Record:
+    values: dict[str, Any] = {"seq": 1, "t_ns": 0, "code": 0, "client": 0, "job": 0, "a": 0, "b": 0, "c": 0, "raw_text": b""}
+    return Record(kind=kind, **(values | members))
+
+
+def written(directory: Path, *records: Record) -> tuple[Journal, list[dict[str, Any]]]:
+    journal = Journal(directory)
+    for one in records:
+        journal.take(one)
+    journal.write()
+    return journal, [json.loads(line) for line in (directory / "jobs.jsonl").read_text().splitlines()]
+
+
+def test_no_job_is_ever_lost(tmp_path: Path) -> None:
+    journal, lines = written(
+        tmp_path,
+        *(record(Kind.INTENT, job=job, raw_text=b"tiler-heap") for job in (1, 2, 3)),
+        record(Kind.SUBMIT, job=2, t_ns=5_000_000_000),
+        record(Kind.END, job=1, code=0, b=1000),
+        record(Kind.END, job=2, code=2, a=22, b=2000, c=EndFlag.LATE, raw_text=b"fence error"),
+    )
+    assert (journal.intents, journal.ended) == (3, 2)
+    assert lines[0]["completed"]["count"] == 1
+    assert [(line["job"], line["fate"]) for line in lines[1:]] == [(2, "failed"), (3, None)]
+    assert lines[1] | {"errno": 22, "late": True, "submit_s": 5.0, "reason": "fence error"} == lines[1]
+
+
+def test_a_second_end_does_not_count(tmp_path: Path) -> None:
+    journal, lines = written(tmp_path, record(Kind.INTENT, job=1), record(Kind.END, job=1, code=5), record(Kind.END, job=1, code=0))
+    assert journal.ended == 1
+    assert [line["fate"] for line in lines] == ["hung"]
+
+
+def test_histogram_keeps_count_and_extremes(tmp_path: Path) -> None:
+    latencies = [1000, 1010, 250_000]
+    _, lines = written(tmp_path, *(one for job, ns in enumerate(latencies, 1) for one in (
+        record(Kind.INTENT, job=job, raw_text=b"s"), record(Kind.END, job=job, b=ns))))
+    done = lines[0]["completed"]
+    assert (done["count"], done["min_ns"], done["max_ns"], sum(done["counts"].values())) == (3, 1000, 250_000, 3)
+
+
+def test_files_come_back_whole_and_stay_inside(tmp_path: Path) -> None:
+    directory = tmp_path / "run"
+    directory.mkdir()
+    written(
+        directory,
+        record(Kind.FILE, job=1, a=-1, raw_text=b"evidence/x.txt"),
+        record(Kind.FILE, job=1, a=3, b=2, raw_text=b"de" + bytes(70)),
+        record(Kind.FILE, job=1, a=0, b=3, raw_text=b"abc" + bytes(69)),
+        record(Kind.FILE, job=2, a=-1, raw_text=b"../outside"),
+        record(Kind.FILE, job=2, a=0, b=1, raw_text=b"x" + bytes(71)),
+    )
+    assert (directory / "evidence/x.txt").read_bytes() == b"abcde"
+    assert not (tmp_path / "outside").exists()
+
+
+def test_witnesses_are_counted_from_the_first(tmp_path: Path) -> None:
+    journal, _ = written(tmp_path, record(Kind.WITNESS, t_ns=10**9, raw_text=b"late-fence", job=4),
+                         record(Kind.WITNESS, t_ns=2 * 10**9, raw_text=b"late-fence", job=5))
+    assert [(w["kind"], w["first_s"], w["count"], w["job"]) for w in journal.witnesses.values()] == [("late-fence", 1.0, 2, 4)]
+
+
+def test_samples_of_one_time_are_one_line(tmp_path: Path) -> None:
+    written(tmp_path, record(Kind.SAMPLE, t_ns=1, raw_text=b"mem_free_kib", a=7), record(Kind.SAMPLE, t_ns=1, raw_text=b"oom_kill", a=0))
+    assert json.loads((tmp_path / "samples.jsonl").read_text()) == {"t_s": 1e-9, "mem_free_kib": 7, "oom_kill": 0}

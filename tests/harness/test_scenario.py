@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: MIT
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from drmsqueeze import TOP, scenario
+from drmsqueeze.errors import UsageError
+
+GOOD: dict[str, Any] = {
+    "schema": "drmsqueeze.scenario/1", "name": "x", "target": {"driver": "panfrost", "model": "mali-jm"},
+    "stressors": [{"kind": "tiler-heap"}], "injectors": [{"kind": "hog"}],
+    "model_faults": [{"fault": "delay_job", "value": 1000}],
+}
+
+
+def changed(**members: Any) -> str:
+    return json.dumps(copy.deepcopy(GOOD) | members)
+
+
+def test_schema_is_one() -> None:
+    jsonschema.Draft202012Validator.check_schema(json.loads(scenario.SCHEMA.read_text()))
+
+
+def test_every_scenario_of_the_tree_is_good() -> None:
+    files = [path for path in (TOP / "configs").rglob("*.json") if path != scenario.SCHEMA]
+    assert files
+    for path in files:
+        assert scenario.load(path)["description"], f"{path} says nothing about itself"
+
+
+def test_defaults_are_written_out() -> None:
+    one = scenario.parse(json.dumps(GOOD), "f.json")
+    assert one["stressors"][0]["heap_mib"] == 16
+    assert one["injectors"][0]["access"] == "cold"
+    assert one["machine"] == {"ram_mib": 256, "vcpus": 2, "zram_mib": 192}
+    assert one["levels"] == [1.0]
+
+
+def test_defaults_written_out_by_hand_make_the_same_scenario() -> None:
+    one = scenario.parse(json.dumps(GOOD), "f.json")
+    assert scenario.parse(json.dumps(one.document), "f.json").sha256 == one.sha256
+
+
+def test_times_are_scaled_and_the_scenario_is_not_changed() -> None:
+    one = scenario.parse(changed(deadline_ms=100), "f.json")
+    scaled = one.scaled(2.5)
+    assert (scaled["deadline_ms"], scaled["driver_timeout_ms"], scaled["model_faults"][0]["value"]) == (250, 1250, 2500)
+    assert one["deadline_ms"] == 100
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("{", "f.json:1:2: not JSON"),
+        (changed(stresors=[]), "f.json: /stresors: found an unknown member; expected one of: schema, name"),
+        (changed(stressors=[{"kind": "tiler-heap", "heap_mb": 3}]),
+         "f.json: /stressors/0/heap_mb: found an unknown member; expected one of: kind, heap_mib"),
+        (changed(stressors=[{"kind": "bo-chrun"}]), 'f.json: /stressors/0/kind: found "bo-chrun"; expected one of "tiler-heap"'),
+        (changed(stressors=[]), "f.json: /stressors: found []; expected at least 1 items"),
+        (changed(stressors=[{"kind": "tiler-heap", "heap_mib": 3}]), "/stressors/0/heap_mib: found 3; expected a multiple of 2"),
+        (changed(levels=[1.5]), "f.json: /levels/0: found 1.5; expected at most 1"),
+        (changed(levels=[0.5, 0.5]), "f.json: /levels: found [0.5, 0.5]; expected no value twice"),
+        (changed(deadline_ms="soon"), 'f.json: /deadline_ms: found "soon"; expected integer'),
+        (changed(expect={"lab": {"exploded": [0, 0]}}), 'f.json: /expect/lab: found "exploded"; expected one of "completed"'),
+        (changed(target={"driver": "nouveau"}), 'f.json: /target/driver: found "nouveau"; expected one of "panfrost"'),
+        (changed(target={"driver": "panfrost"}), 'f.json: /target: found no member "model"'),
+    ],
+)
+def test_bad_input_names_file_place_found_and_expected(text: str, complaint: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        scenario.parse(text, "f.json")
+    assert complaint in str(raised.value)
+
+
+def test_all_problems_are_told_at_once() -> None:
+    with pytest.raises(UsageError) as raised:
+        scenario.parse(changed(levels=[2], runs=0), "f.json")
+    assert len(str(raised.value).splitlines()) == 2
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot be read"):
+        scenario.load(tmp_path / "none.json")
