@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Force-included before every file of an unmodified driver, so that the driver's register accesses reach a GPU model.
+ *
+ * The accessors are object-like macros: that also catches the places which pass an accessor's bare name on, such as
+ * readl_poll_timeout(). The headers come first, so that inline functions in them keep the real accessors.
+ */
+#ifndef GPU_MODEL_SHIM_H
+#define GPU_MODEL_SHIM_H
+
+#include <linux/io.h>
+#include <linux/jiffies.h>
+#include <linux/platform_device.h>
+#include <drm/gpu_scheduler.h>
+
+u32 gpu_model_readl(const volatile void __iomem *addr);
+void gpu_model_writel(u32 val, volatile void __iomem *addr);
+void __iomem *gpu_model_ioremap_resource(struct platform_device *pdev, unsigned int index);
+unsigned int gpu_model_sched_timeout_ms(void);
+
+#undef readl
+#undef readl_relaxed
+#undef writel
+#undef writel_relaxed
+#define readl			gpu_model_readl
+#define readl_relaxed		gpu_model_readl
+#define writel			gpu_model_writel
+#define writel_relaxed		gpu_model_writel
+
+#define devm_platform_ioremap_resource	gpu_model_ioremap_resource
+
+/*
+ * drm_sched_init() has changed its arguments several times, but the scheduler has always kept the timeout in the same
+ * member and does not look at it before the first job: so it is overwritten afterwards.
+ */
+static inline int gpu_model_sched_initialised(struct drm_gpu_scheduler *sched, int err)
+{
+	if (!err && gpu_model_sched_timeout_ms())
+		sched->timeout = msecs_to_jiffies(gpu_model_sched_timeout_ms());
+	return err;
+}
+
+#define drm_sched_init(sched, ...) \
+	gpu_model_sched_initialised(sched, drm_sched_init(sched, __VA_ARGS__))
+
+#endif

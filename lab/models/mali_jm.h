@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Model of a Mali with a Job Manager (T860 MP4), for the panfrost driver. One file per hardware block:
+ * mali_jm_gpu.c (identification, power, reset, counters), mali_jm_mmu.c, mali_jm_js.c (job slots).
+ *
+ * Everything in here is protected by gm.lock; every function is called with it held.
+ */
+#ifndef MALI_JM_H
+#define MALI_JM_H
+
+#include <linux/bitmap.h>
+
+#include "gpu_model.h"
+#include "mali_jm_regs.h"
+
+#define MALI_NUM_AS		8
+#define MALI_NUM_JS		3
+#define MALI_TLB_ENTRIES	64
+#define MALI_CLOCK_HZ		500000000ul
+
+enum mali_jm_irq { MALI_IRQ_JOB, MALI_IRQ_MMU, MALI_IRQ_GPU };
+
+enum mali_jm_fault {
+	MALI_FAULT_LOSE_INTERRUPT,
+	MALI_FAULT_NEVER_FINISH,
+	MALI_FAULT_FINISH_WITH_STATUS,
+	MALI_FAULT_DELAY_JOB,
+	MALI_FAULT_CORRUPT_WRITE,
+};
+
+enum mali_jm_counter {
+	MALI_JOBS_STARTED,
+	MALI_JOBS_DONE,
+	MALI_JOBS_FAILED,
+	MALI_DESCRIPTORS,
+	MALI_WRITES,
+	MALI_FAULTS_RAISED,
+	MALI_FAULTS_RESOLVED,
+	MALI_RESETS,
+	MALI_SOFT_STOPS,
+	MALI_HARD_STOPS,
+	MALI_TLB_HITS,
+};
+
+/* GPU control */
+struct mali_gpu {
+	u32 latches[2][16];	/* registers that keep what is written and do nothing else */
+	u64 shader_ready;
+	u64 tiler_ready;
+	u64 l2_ready;
+	u32 flush_id;
+	bool counting;
+	u64 cycles;		/* when not counting */
+	u64 cycles_from;	/* when counting: time that was zero */
+};
+
+enum mali_access { MALI_READ = 2, MALI_WRITE = 3 };	/* as in AS_FAULTSTATUS */
+
+struct mali_tlb_entry {
+	u64 va;			/* of the page */
+	u64 pte;		/* 0: empty */
+};
+
+struct mali_as {
+	/* Registers */
+	u64 transtab;
+	u64 memattr;
+	u64 lockaddr;
+	u32 faultstatus;
+	u64 faultaddress;
+
+	u64 root;		/* TRANSTAB as UPDATE latched it */
+	bool locked;
+	u64 lock_first;
+	u64 lock_last;
+	bool retrying;		/* the access that raised the last fault has not got through yet */
+	struct mali_tlb_entry tlb[MALI_TLB_ENTRIES];
+};
+
+struct mali_js {
+	/* Registers */
+	u64 head;
+	u64 tail;		/* the job that is being executed */
+	u64 affinity;
+	u32 config;
+	u32 status;
+	u64 head_next;
+	u64 affinity_next;
+	u32 config_next;
+	u32 command_next;
+	u32 flush_id_next;
+
+	/* The chain that is being executed */
+	bool active;
+	bool stalled;		/* on its address space */
+	bool soft_stop;		/* before the next job */
+	bool never_finish;	/* planted */
+	u32 finish_status;	/* planted, with finish_now */
+	bool finish_now;
+	ktime_t not_before;	/* planted delay; 0 none */
+	bool first_known;
+	u16 first_index;
+	u16 last_index;
+	DECLARE_BITMAP(done, 1 << 16);
+};
+
+struct mali_jm {
+	struct gpu_model gm;
+	struct mali_gpu gpu;
+	struct mali_as as[MALI_NUM_AS];
+	struct mali_js js[MALI_NUM_JS];
+	u32 js_state;
+};
+
+static inline struct mali_jm *to_mali_jm(struct gpu_model *gm)
+{
+	return container_of(gm, struct mali_jm, gm);
+}
+
+/* One half of a 64-bit register; LO registers lie at multiples of 8. */
+static inline u32 mali_half(u64 val, u32 reg)
+{
+	return reg & 4 ? upper_32_bits(val) : lower_32_bits(val);
+}
+
+static inline void mali_set_half(u64 *val, u32 reg, u32 half)
+{
+	if (reg & 4)
+		*val = (*val & GENMASK_ULL(31, 0)) | (u64)half << 32;
+	else
+		*val = (*val & GENMASK_ULL(63, 32)) | half;
+}
+
+u32 mali_gpu_read(struct mali_jm *jm, u32 reg);
+void mali_gpu_write(struct mali_jm *jm, u32 reg, u32 val);
+u64 mali_gpu_cycles(struct mali_jm *jm);
+bool mali_gpu_powered(struct mali_jm *jm, u64 affinity);
+
+u32 mali_mmu_read(struct mali_jm *jm, u32 reg);
+void mali_mmu_write(struct mali_jm *jm, u32 reg, u32 val);
+void mali_mmu_reset(struct mali_jm *jm);
+int mali_mmu_access(struct mali_jm *jm, u32 n, u64 va, enum mali_access access, u32 source, void **p);
+void *mali_mmu_peek(struct mali_jm *jm, u32 n, u64 va, enum mali_access access);
+
+u32 mali_js_read(struct mali_jm *jm, u32 reg);
+void mali_js_write(struct mali_jm *jm, u32 reg, u32 val);
+void mali_js_reset(struct mali_jm *jm);
+void mali_js_resume(struct mali_jm *jm, u32 as);
+void mali_js_end_delays(struct mali_jm *jm);
+ktime_t mali_js_work(struct mali_jm *jm);
+
+#endif
