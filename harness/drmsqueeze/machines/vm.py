@@ -118,6 +118,13 @@ class Vm:
         lines = "\n".join(f"  | {line}" for line in self.console().splitlines()[-15:])
         return (f"QEMU said: {said}\n" if said else "") + f"the console's last lines:\n{lines}"
 
+    def type(self, text: str) -> None:
+        """Type on the guest's serial console. Raises OSError where QEMU is gone."""
+        with socket.socket(socket.AF_UNIX) as line:
+            line.settimeout(2.0)
+            line.connect(str(self._console_socket))
+            line.sendall(text.encode())
+
     def sysrq(self, keys: str, settle_s: float = 1.0, limit_s: float = 15.0) -> bool:
         """Send magic sysrq keys over the serial console, and wait until what they print has ended.
 
