@@ -77,7 +77,8 @@ def _install_modules(root: Path, kernel: LabKernel, ours: Modules) -> None:
     subprocess.run(depmod, check=True)
 
 
-def _pack(root: Path, image: Path) -> None:
+def pack(root: Path, image: Path) -> None:
+    """Make an initramfs of all that lies below `root`, owned by root whoever builds it."""
     names = "\0".join(sorted(str(p.relative_to(root)) for p in root.rglob("*")))
     with image.open("wb") as out:
         subprocess.run(["cpio", "--null", "--create", "--format=newc", "--owner=0:0", "--quiet"], cwd=root, check=True,
@@ -113,7 +114,7 @@ def prepare(spec: KernelSpec, kernel: LabKernel, models: Path = LAB / "models") 
                     place.chmod(place.stat().st_mode | stat.S_IXUSR)
             shutil.copy(INIT, root / "init")
             _install_modules(root, kernel, modules)
-            _pack(root, path / "initramfs.cpio")
+            pack(root, path / "initramfs.cpio")
 
     inputs = {
         "kernel": kernel.path.name,
