@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: MIT */
+#include "agent/guardian.h"
+
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <fmt/format.h>
+#include <optional>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "agent/clock.h"
+#include "agent/environment.h"
+#include "agent/file_sender.h"
+#include "agent/process.h"
+#include "agent/recorder.h"
+#include "agent/ring_source.h"
+#include "agent/scenario.h"
+#include "agent/supervisor.h"
+#include "injectors/injector.h"
+#include "stressors/stressor.h"
+
+namespace drmsqueeze
+{
+
+namespace
+{
+
+constexpr int kExitBadScenario = 2;
+constexpr int kExitError = 3;
+constexpr const char *kTargetMark = "/etc/drmsqueeze-target";
+
+class Guardian
+{
+public:
+	Guardian(const Request &request, const Driver &driver, Recorder recorder, Control &control,
+		 RestoreJournal journal)
+		: request_(request), driver_(driver), recorder_(recorder), control_(control),
+		  journal_(std::move(journal)), seat_{request_, Root(), journal_, 0}
+	{
+	}
+
+	/** Builds stressors and injectors, and asks whether they can work here; throws ScenarioError. */
+	Status plan()
+	{
+		for (const Item &item : request_.stressors) {
+			const StressorDescriptor &kind = stressor_of(item);
+			if (std::string reason = kind.unsupported(driver_); !reason.empty())
+				return Error{ENOTSUP, item.kind + ": " + reason};
+			stressors_.push_back(kind.create(item.reader));
+		}
+		for (const Item &item : request_.injectors)
+			injectors_.push_back(injector_of(item).create(item.reader, request_));
+		for (const auto &injector : injectors_)
+			if (Status status = injector->check(seat_); !status)
+				return status;
+		return {};
+	}
+
+	/** The run itself. */
+	void run()
+	{
+		uint32_t slots = 0;
+		for (const auto &stressor : stressors_)
+			slots += stressor->clients() * stressor->slots_per_client();
+		auto table = JobTable::create(slots, &control_, recorder_);
+		if (!table)
+			return control_.fail(table.error().code, table.error().reason);
+		auto supervisor = spawn("drmsq-superv", kNeverOomKilled, [&] {
+			Supervisor(request_, driver_, stressors_, recorder_, control_, *table).run();
+			return 0;
+		});
+		if (!supervisor)
+			return control_.fail(supervisor.error().code, supervisor.error().reason);
+		supervisor_ = *supervisor;
+		mlockall(MCL_CURRENT | MCL_FUTURE);
+
+		while (supervisor_ && control_.finished.load() == 0)
+			step();
+		if (control_.finished.load() == 0) {
+			control_.fail(ECHILD, "the supervisor was killed");
+			control_.phase.store(Phase::over);
+			recorder_.put({.kind = Kind::release, .code = kReleaseBegin});
+			release();
+			table->end_all(kNoClient, {.fate = Fate::lost, .reason = "the supervisor was killed"});
+		}
+	}
+
+	/** Files for the run directory that need the run's results. */
+	void send_files()
+	{
+		auto list = nlohmann::json::array();
+		bool restored = control_.release.load() != Release::not_restored;
+		for (const auto &injector : injectors_) {
+			auto entry = injector->report();
+			entry["restored"] = restored;
+			list.push_back(std::move(entry));
+		}
+		send_file(recorder_, control_, "injections.json", list.dump(1) + "\n");
+		auto environment = describe_environment(seat_.root, driver_.name, driver_.module, seat_.idle_available_kib);
+		send_file(recorder_, control_, "environment.json", environment.dump(1) + "\n");
+	}
+
+private:
+	void step()
+	{
+		constexpr int64_t kPoll = 5 * kNsPerMs;
+		int status = 0;
+		for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;)
+			child_died(pid);
+		if (control_.arming.load() == Arming::wanted)
+			arm();
+		if (control_.release.load() == Release::wanted)
+			release();
+		sleep_ns(kPoll);
+	}
+
+	void child_died(pid_t pid)
+	{
+		if (pid == supervisor_)
+			supervisor_ = 0;
+		for (auto &injector : injectors_)
+			if (injector->lost_process(pid))
+				recorder_.put({.kind = Kind::witness, .a = pid, .text = "hog-killed"});
+	}
+
+	void arm()
+	{
+		seat_.idle_available_kib = available_kib(seat_.root);
+		for (auto &injector : injectors_) {
+			Status status = injector->arm(seat_);
+			if (!status) {
+				control_.fail(status.error().code, status.error().reason);
+				control_.arming.store(Arming::failed);
+				return;
+			}
+		}
+		control_.arming.store(Arming::armed);
+	}
+
+	/** Everything back as it was: the one place where that is done. */
+	void release()
+	{
+		for (auto &injector : injectors_)
+			injector->read_counters();
+		bool restored = journal_.restore();
+		for (auto &injector : injectors_)
+			restored &= injector->release();
+		control_.release.store(restored ? Release::restored : Release::not_restored);
+		recorder_.put({.kind = Kind::release, .code = kReleaseDone, .a = restored});
+		for (const std::string &path : journal_.failed())
+			recorder_.put({.kind = Kind::witness, .text = "not-restored " + path});
+		for (const auto &injector : injectors_)
+			if (injector->never_fired())
+				witness_not_fired(*injector);
+	}
+
+	void witness_not_fired(const Injector &injector)
+	{
+		auto report = injector.report();
+		const auto &settings = report["settings"];
+		std::string name = report["injector"];
+		for (const char *member : {"fault", "trap"})
+			if (settings.contains(member))
+				name += " " + settings[member].get<std::string>();
+		recorder_.put({.kind = Kind::witness, .text = "trap-not-fired " + name});
+	}
+
+	const Request &request_;
+	const Driver &driver_;
+	Recorder recorder_;
+	Control &control_;
+	RestoreJournal journal_;
+	InjectorSeat seat_;
+	std::vector<std::unique_ptr<Stressor>> stressors_;
+	std::vector<std::unique_ptr<Injector>> injectors_;
+	pid_t supervisor_ = 0;
+};
+
+/* The tool wrecks machines on purpose: only a guest of our own, or a machine whose owner says so. */
+bool is_target(const Root &root)
+{
+	return find_ivshmem(root) || root.exists(kTargetMark);
+}
+
+Result<Recorder> open_ring(const AgentOptions &options)
+{
+	std::string file = options.ring;
+	if (file.empty()) {
+		auto found = find_ivshmem(Root());
+		if (!found)
+			return Error{found.error().code, found.error().reason + "; give --ring FILE"};
+		file = *found;
+	}
+	auto memory = map_ring(file);
+	if (!memory)
+		return memory.error();
+	return Recorder::attach(memory->base, memory->bytes);
+}
+
+int run_request(const AgentOptions &options, const Recorder &recorder, Control &control)
+{
+	Request request = parse_request(recorder.request());
+	if (!is_target(Root())) {
+		control.fail(EPERM, fmt::format("neither an ivshmem device nor {}: this machine is no target", kTargetMark));
+		return kExitError;
+	}
+	const Driver *driver = find_driver(request.driver);
+	if (!driver)
+		throw ScenarioError("/scenario/target/driver", request.driver, "a driver that the agent knows");
+	auto journal = RestoreJournal::create(options.journal);
+	if (!journal) {
+		control.fail(journal.error().code, journal.error().reason);
+		return kExitError;
+	}
+	Guardian guardian(request, *driver, recorder, control, std::move(*journal));
+	if (Status status = guardian.plan(); !status) {
+		control.fail(status.error().code, status.error().reason);
+		return kExitError;
+	}
+	guardian.run();
+	guardian.send_files();
+	return control.failed() ? kExitError : 0;
+}
+
+} // namespace
+
+int run_agent(const AgentOptions &options)
+{
+	set_oom_score_adj(kNeverOomKilled);
+	auto recorder = open_ring(options);
+	if (!recorder) {
+		fmt::print(stderr, "drmsqueeze-agent: {}\n", recorder.error().reason);
+		return kExitError;
+	}
+	Control *control = make_control();
+	if (!control)
+		return kExitError;
+	recorder->put({.kind = Kind::hello,
+		       .a = getpid(),
+		       .b = calibrate_ns(),
+		       .c = wall_ns(),
+		       .text = DRMSQUEEZE_VERSION});
+	int exit_status = kExitBadScenario;
+	try {
+		exit_status = run_request(options, *recorder, *control);
+	} catch (const ScenarioError &error) {
+		control->fail(EINVAL, error.what());
+	}
+	/* The ring holds 72 bytes of the reason; the console has all of it. */
+	if (control->failed())
+		fmt::print(stderr, "drmsqueeze-agent: {}\n", control->error_reason);
+	recorder->put({.kind = Kind::bye, .a = control->error_code.load(), .text = control->error_reason});
+	return exit_status;
+}
+
+int restore_from_journal(const std::string &file)
+{
+	if (!Root().exists(file)) {
+		fmt::print("drmsqueeze-agent: {}: nothing to put back\n", file);
+		return 0;
+	}
+	std::vector<std::string> lost;
+	auto journal = RestoreJournal::load(file, lost);
+	if (!journal) {
+		fmt::print(stderr, "drmsqueeze-agent: {}\n", journal.error().reason);
+		return kExitError;
+	}
+	bool restored = journal->restore();
+	for (const std::string &path : journal->failed())
+		fmt::print(stderr, "drmsqueeze-agent: not restored: {}\n", path);
+	for (const std::string &reason : lost)
+		fmt::print(stderr, "drmsqueeze-agent: not restored: {}\n", reason);
+	if (!restored || !lost.empty())
+		return kExitError;
+	fmt::print("drmsqueeze-agent: all put back\n");
+	return 0;
+}
+
+} // namespace drmsqueeze

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+#include "agent/job_table.h"
+
+#include <cerrno>
+#include <new>
+
+#include "agent/clock.h"
+
+namespace drmsqueeze
+{
+
+namespace
+{
+
+/* Messages remembered; a message's place is its sequence number modulo this. */
+constexpr uint32_t kClaims = 256;
+
+} // namespace
+
+Result<JobTable> JobTable::create(uint32_t slots, Control *control, Recorder recorder)
+{
+	void *entries = shared_memory(slots * sizeof(JobEntry));
+	void *claims = shared_memory(kClaims * sizeof(std::atomic<uint64_t>));
+	if (!entries || !claims)
+		return Error{ENOMEM, "no shared memory for the job table"};
+	return JobTable(new (entries) JobEntry[slots](), new (claims) std::atomic<uint64_t>[kClaims](), slots, control,
+			recorder);
+}
+
+uint64_t JobTable::begin(uint32_t slot, const JobIntent &intent)
+{
+	JobEntry &entry = entries_[slot];
+	entry.client = intent.client;
+	entry.job = control_->next_job.fetch_add(1) + 1;
+	entry.intent_ns = now_ns();
+	entry.deadline_ns = entry.intent_ns + intent.deadline_ns;
+	recorder_.put({.kind = Kind::intent,
+		       .client = intent.client,
+		       .job = entry.job,
+		       .a = intent.context,
+		       .b = intent.thread,
+		       .c = static_cast<int64_t>(intent.bytes),
+		       .text = intent.stressor,
+		       .t_ns = entry.intent_ns});
+	entry.state.store(JobEntry::in_flight, std::memory_order_release);
+	return entry.job;
+}
+
+void JobTable::submitted(uint32_t slot, int64_t ioctl_ns)
+{
+	const JobEntry &entry = entries_[slot];
+	recorder_.put({.kind = Kind::submit, .client = entry.client, .job = entry.job, .a = ioctl_ns});
+}
+
+void JobTable::signalled(uint32_t slot)
+{
+	uint32_t expected = JobEntry::in_flight;
+	entries_[slot].state.compare_exchange_strong(expected, JobEntry::signalled);
+}
+
+bool JobTable::end(uint32_t slot, const JobEnd &end)
+{
+	JobEntry &entry = entries_[slot];
+	uint32_t client = entry.client;
+	uint64_t job = entry.job;
+	int64_t intent_ns = entry.intent_ns;
+	if (entry.state.exchange(JobEntry::free, std::memory_order_acq_rel) == JobEntry::free)
+		return false;
+	int64_t seen_ns = end.seen_ns ? end.seen_ns : now_ns();
+	recorder_.put({.kind = Kind::end,
+		       .code = static_cast<uint16_t>(end.fate),
+		       .client = client,
+		       .job = job,
+		       .a = end.error,
+		       .b = seen_ns - intent_ns,
+		       .c = end.flags,
+		       .text = end.reason});
+	control_->jobs_ended.fetch_add(1);
+	return true;
+}
+
+uint32_t JobTable::in_flight() const
+{
+	uint32_t count = 0;
+	for (uint32_t slot = 0; slot < slots_; slot++)
+		count += entries_[slot].state.load(std::memory_order_acquire) != JobEntry::free;
+	return count;
+}
+
+std::optional<uint64_t> JobTable::first_late(int64_t now) const
+{
+	const JobEntry *first = nullptr;
+	for (uint32_t slot = 0; slot < slots_; slot++) {
+		const JobEntry &entry = entries_[slot];
+		if (entry.state.load(std::memory_order_acquire) == JobEntry::in_flight && entry.deadline_ns < now &&
+		    (!first || entry.deadline_ns < first->deadline_ns))
+			first = &entry;
+	}
+	return first ? std::optional(first->job) : std::nullopt;
+}
+
+uint32_t JobTable::end_all(uint32_t client, const JobEnd &how)
+{
+	uint32_t count = 0;
+	for (uint32_t slot = 0; slot < slots_; slot++)
+		if (client == kNoClient || entries_[slot].client == client)
+			count += end(slot, how);
+	return count;
+}
+
+bool JobTable::claim_timeout(uint32_t slot, uint64_t log_seq)
+{
+	const JobEntry &mine = entries_[slot];
+	for (uint32_t other = 0; other < slots_; other++) {
+		const JobEntry &entry = entries_[other];
+		if (entry.client == mine.client && entry.job < mine.job &&
+		    entry.state.load(std::memory_order_acquire) != JobEntry::free)
+			return false;
+	}
+	uint64_t claim = log_seq + 1; /* 0 is nobody's */
+	return claims_[log_seq % kClaims].exchange(claim) != claim;
+}
+
+} // namespace drmsqueeze

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "agent/capabilities.h"
+#include "agent/clock.h"
+#include "agent/guardian.h"
+
+int main(int argc, char **argv)
+{
+	using namespace drmsqueeze;
+
+	AgentOptions options{.ring = "", .journal = "/run/drmsqueeze/restore.json"};
+	bool calibrate = false;
+	bool restore = false;
+	bool capabilities = false;
+	CLI::App app("Carries out one run of drmsqueeze: reads its request from the ring, and writes records into it.");
+	app.set_version_flag("--version", DRMSQUEEZE_VERSION);
+	app.add_option("--ring", options.ring, "ring file, where there is no ivshmem device");
+	app.add_option("--journal", options.journal, "where to note what must be put back")->capture_default_str();
+	auto *modes = app.add_option_group("instead of a run");
+	modes->add_flag("--calibrate", calibrate, "print nanoseconds of a fixed piece of work");
+	modes->add_flag("--restore", restore, "put back what the journal of an earlier run says");
+	modes->add_flag("--capabilities", capabilities, "print as JSON what can be done on this machine");
+	modes->require_option(0, 1);
+	try {
+		app.parse(argc, argv);
+	} catch (const CLI::ParseError &error) {
+		return app.exit(error) == 0 ? 0 : 2;
+	}
+	if (calibrate) {
+		fmt::print("{}\n", calibrate_ns());
+		return 0;
+	}
+	if (restore)
+		return restore_from_journal(options.journal);
+	if (capabilities) {
+		fmt::print("{}\n", describe_capabilities(Root()).dump(1));
+		return 0;
+	}
+	return run_agent(options);
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <sys/types.h>
+
+#include "agent/result.h"
+
+namespace drmsqueeze
+{
+
+inline constexpr int kNeverOomKilled = -1000;
+inline constexpr int kFirstOomKilled = 1000;
+
+/**
+ * Runs @body in a child that dies with its parent (PR_SET_PDEATHSIG: with the parent's thread that forked it), under
+ * the name @comm and the given oom_score_adj. The child leaves by _exit with what @body returns.
+ */
+Result<pid_t> spawn(const char *comm, int oom_score_adj, const std::function<int()> &body);
+
+/** Best effort: lowering it needs CAP_SYS_RESOURCE. */
+void set_oom_score_adj(int value);
+
+/** Kills @pid and reaps it; false when it was not gone after @limit_ns (a task that sleeps in the kernel). */
+bool kill_and_reap(pid_t pid, int64_t limit_ns);
+
+} // namespace drmsqueeze

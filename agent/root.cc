@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+#include "agent/root.h"
+
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "agent/unique_fd.h"
+
+namespace drmsqueeze
+{
+
+bool Root::exists(std::string_view file) const
+{
+	return access(path(file).c_str(), F_OK) == 0;
+}
+
+Result<std::string> Root::read(std::string_view file) const
+{
+	std::string full = path(file);
+	UniqueFd fd(open(full.c_str(), O_RDONLY | O_CLOEXEC));
+	if (!fd.valid())
+		return Error{errno, full + ": " + strerror(errno)};
+	std::string text;
+	char chunk[4096];
+	for (;;) {
+		ssize_t got = ::read(fd.get(), chunk, sizeof(chunk));
+		if (got < 0)
+			return Error{errno, full + ": " + strerror(errno)};
+		if (got == 0)
+			return text;
+		text.append(chunk, static_cast<size_t>(got));
+	}
+}
+
+std::string trimmed(std::string_view text)
+{
+	constexpr std::string_view kSpace = " \t\r\n";
+	size_t begin = text.find_first_not_of(kSpace);
+	if (begin == std::string_view::npos)
+		return {};
+	return std::string(text.substr(begin, text.find_last_not_of(kSpace) - begin + 1));
+}
+
+} // namespace drmsqueeze

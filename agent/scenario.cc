@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+#include "agent/scenario.h"
+
+#include "agent/clock.h"
+
+namespace drmsqueeze
+{
+
+namespace
+{
+
+constexpr uint64_t kMaxMs = 24UL * 3600 * 1000;
+constexpr double kMaxScale = 10000;
+
+/* Members of a scenario that are for the harness, or for whoever reads the results. */
+constexpr std::initializer_list<const char *> kNotForAgent = {
+	"schema", "description", "machine", "levels", "deadline_ms", "grace_ms", "driver_timeout_ms", "phases",
+	"seed",   "runs",        "expect",
+};
+
+void add_items(std::vector<Item> &items, std::vector<JsonReader> readers, const char *kind)
+{
+	for (auto &reader : readers) {
+		std::string name = kind ? kind : reader.string("kind");
+		items.push_back({std::move(name), std::move(reader)});
+	}
+}
+
+void parse_scenario(Request &request, JsonReader scenario)
+{
+	scenario.ignore(kNotForAgent);
+	request.name = scenario.string("name");
+	JsonReader target = scenario.object("target");
+	request.driver = target.string("driver");
+	if (target.has("model"))
+		request.model = target.string("model");
+	target.finish();
+	add_items(request.stressors, scenario.objects("stressors"), nullptr);
+	if (request.stressors.empty())
+		scenario.fail("stressors", "at least one stressor");
+	add_items(request.injectors, scenario.objects("injectors"), nullptr);
+	add_items(request.injectors, scenario.objects("model_faults"), "model-fault");
+	add_items(request.injectors, scenario.objects("traps"), "trap");
+	scenario.finish();
+}
+
+nlohmann::json parse_json(std::string_view text)
+{
+	try {
+		return nlohmann::json::parse(text);
+	} catch (const nlohmann::json::exception &error) {
+		throw ScenarioError("/", error.what(), "JSON");
+	}
+}
+
+} // namespace
+
+Request parse_request(std::string_view text)
+{
+	Request request;
+	request.document = std::make_shared<const nlohmann::json>(parse_json(text));
+	JsonReader reader(*request.document, "");
+	reader.one_of("schema", {"drmsqueeze.request/1"});
+	reader.ignore({"driver_timeout_ms"});
+	parse_scenario(request, reader.object("scenario"));
+	request.level = reader.number("level", 0.0, 1.0);
+	request.seed = reader.integer("seed", 0, UINT64_MAX);
+	request.time_scale = reader.number("time_scale", 0.0, kMaxScale);
+	if (request.time_scale <= 0)
+		reader.fail("time_scale", "a number above 0");
+	request.deadline_ns = static_cast<int64_t>(reader.number("deadline_ms", 1, kMaxMs) * kNsPerMs);
+	request.grace_ns = static_cast<int64_t>(reader.number("grace_ms", 0, kMaxMs) * kNsPerMs);
+	reader.finish();
+	return request;
+}
+
+} // namespace drmsqueeze

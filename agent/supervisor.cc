@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: MIT */
+#include "agent/supervisor.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <fmt/format.h>
+#include <pthread.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+#include "agent/clock.h"
+#include "agent/evidence.h"
+#include "agent/probe.h"
+#include "agent/process.h"
+
+namespace drmsqueeze
+{
+
+namespace
+{
+
+constexpr int64_t kTick = 5 * kNsPerMs;
+constexpr int64_t kBeat = 200 * kNsPerMs;
+
+/* Patience with our own helpers, before time_scale. */
+constexpr int64_t kSetupLimit = 30 * kNsPerS;
+constexpr int64_t kEvidenceLimit = 3 * kNsPerS;
+constexpr int64_t kReleaseLimit = 10 * kNsPerS;
+constexpr int64_t kProbeLimit = 2 * kNsPerS;
+constexpr int64_t kExitLimit = 2 * kNsPerS;
+
+constexpr const char *kClientComm = "drmsq-client";
+
+/* Whom the OOM killer took, by the name that spawn() gave it. First match wins. */
+constexpr struct {
+	std::string_view comm;
+	std::string_view whom;
+} kOomVictims[] = {
+	{"(drmsqueeze-hog)", "oom-kill hog"},
+	{"(drmsq-client)", "oom-kill client"},
+	{"(drmsq", "oom-kill agent"},
+	{"", "oom-kill other"},
+};
+
+/* The thread's stack is locked with the rest: the default of 8 MiB is a good part of a small guest. */
+constexpr size_t kSamplerStack = 256 * 1024;
+
+struct SamplerWork {
+	Sampler *sampler;
+	Recorder recorder;
+	Control *control;
+	int64_t period_ns;
+};
+
+void *run_sampler(void *argument)
+{
+	std::unique_ptr<SamplerWork> work(static_cast<SamplerWork *>(argument));
+	while (work->control->finished.load() == 0) {
+		work->sampler->sample(work->recorder);
+		sleep_ns(work->period_ns);
+	}
+	return nullptr;
+}
+
+} // namespace
+
+Supervisor::Supervisor(const Request &request, const Driver &driver, std::vector<std::unique_ptr<Stressor>> &stressors,
+		       Recorder recorder, Control &control, JobTable table)
+	: request_(request), driver_(driver), stressors_(stressors), recorder_(recorder), control_(control),
+	  table_(table), sampler_(Sampler::open(Root()))
+{
+}
+
+void Supervisor::run()
+{
+	if (Status status = set_up(); !status)
+		control_.fail(status.error().code, status.error().reason);
+	else
+		wait_for_arming();
+	if (!control_.failed()) {
+		control_.phase.store(Phase::run);
+		watch();
+	}
+	release_all();
+	probe_gpu();
+	end_clients();
+	control_.finished.store(1);
+}
+
+Status Supervisor::set_up()
+{
+	for (auto &stressor : stressors_)
+		if (Status status = stressor->prepare(driver_); !status)
+			return status;
+
+	auto log = KernelLog::open();
+	if (!log)
+		return log.error();
+	log_.emplace(std::move(*log));
+	auto offset = log_->mark_and_measure_offset("drmsqueeze: run of " + request_.name + " begins");
+	if (!offset)
+		return offset.error();
+	control_.log_offset_ns.store(*offset);
+
+	auto evidence = spawn("drmsq-evidence", kFirstOomKilled,
+			      [this] { return run_evidence(Root(), recorder_, control_); });
+	if (!evidence)
+		return evidence.error();
+	auto probe = spawn("drmsq-probe", kFirstOomKilled,
+			   [this] { return run_probe(driver_, recorder_, control_, scaled(kProbeLimit)); });
+	if (!probe)
+		return probe.error();
+	if (Status status = fork_clients(); !status)
+		return status;
+	if (Status status = start_sampler(); !status)
+		return status;
+	if (mlockall(MCL_CURRENT | MCL_FUTURE) != 0)
+		return Error{errno, std::string("mlockall: ") + strerror(errno)};
+
+	auto ready = [this] { return control_.failed() || control_.clients_ready.load() == clients_.size(); };
+	if (!tick_until(ready, scaled(kSetupLimit)))
+		return Error{ETIMEDOUT, "clients did not get ready"};
+	return {};
+}
+
+/*
+ * Clients are the first to be OOM-killed: losing one loses its jobs, which is recorded; losing the agent loses the run,
+ * and losing the hog loses the pressure.
+ */
+Status Supervisor::fork_clients()
+{
+	uint32_t client = 0;
+	uint32_t first_slot = 0;
+	for (auto &stressor : stressors_) {
+		for (uint32_t context = 0; context < stressor->clients(); context++) {
+			ClientSeat seat{request_, driver_,  recorder_,  control_,
+					table_,   client,   context,    first_slot};
+			auto pid = spawn(kClientComm, kFirstOomKilled, [&] {
+				Status status = stressor->run_client(seat);
+				if (!status)
+					control_.fail(status.error().code, "client: " + status.error().reason);
+				return status ? 0 : 1;
+			});
+			if (!pid)
+				return pid.error();
+			clients_.push_back({*pid, client});
+			client++;
+			first_slot += stressor->slots_per_client();
+		}
+	}
+	return {};
+}
+
+Status Supervisor::start_sampler()
+{
+	auto work = std::make_unique<SamplerWork>(SamplerWork{&sampler_, recorder_, &control_, scaled(kBeat)});
+	pthread_attr_t attributes;
+	pthread_attr_init(&attributes);
+	pthread_attr_setstacksize(&attributes, kSamplerStack);
+	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+	pthread_t thread{};
+	int error = pthread_create(&thread, &attributes, run_sampler, work.get());
+	pthread_attr_destroy(&attributes);
+	if (error)
+		return Error{error, std::string("sampler: ") + strerror(error)};
+	static_cast<void>(work.release()); /* the thread's now */
+	return {};
+}
+
+void Supervisor::wait_for_arming()
+{
+	control_.arming.store(Arming::wanted);
+	/* The guardian has limits of its own and says why it failed. */
+	tick_until([this] { return control_.failed() || control_.arming.load() != Arming::wanted; }, 0);
+}
+
+/** Until all clients are through, a job is late, or somebody wants the end. */
+void Supervisor::watch()
+{
+	std::optional<uint64_t> late;
+	tick_until(
+		[&] {
+			late = table_.first_late(now_ns());
+			return late || clients_alive() == 0 || control_.failed() || recorder_.stop_wanted();
+		},
+		0);
+	control_.phase.store(Phase::stop);
+	if (recorder_.stop_wanted())
+		control_.fail(ECANCELED, "stopped by the host");
+	if (!late)
+		return;
+	witness("late-fence", 0, *late);
+	control_.evidence_wanted.store(1);
+	tick_until([this] { return control_.evidence_done.load() != 0; }, scaled(kEvidenceLimit));
+}
+
+/** The release test: give everything back, wait once more, and what then is still in flight is hung. */
+void Supervisor::release_all()
+{
+	control_.phase.store(Phase::stop);
+	recorder_.put({.kind = Kind::release, .code = kReleaseBegin});
+	control_.release.store(Release::wanted);
+	if (!tick_until([this] { return control_.release.load() != Release::wanted; }, scaled(kReleaseLimit)))
+		witness("release-blocked");
+	tick_until([this] { return table_.in_flight() == 0; }, request_.grace_ns);
+	table_.end_all(kNoClient, {.fate = Fate::hung,
+				   .flags = kLate | kAfterRelease,
+				   .reason = "unsignalled after release and grace"});
+	control_.phase.store(Phase::over);
+}
+
+void Supervisor::probe_gpu()
+{
+	control_.probe.store(ProbeState::wanted);
+	/* Twice its own limit: the fence is not all that can keep it waiting. */
+	if (tick_until([this] { return control_.probe.load() != ProbeState::wanted; }, 2 * scaled(kProbeLimit)))
+		return;
+	ProbeState expected = ProbeState::wanted;
+	if (control_.probe.compare_exchange_strong(expected, ProbeState::failed))
+		witness("probe-failed no answer", ETIMEDOUT);
+}
+
+void Supervisor::end_clients()
+{
+	auto gone = [this] { return clients_alive() == 0; };
+	if (tick_until(gone, scaled(kExitLimit)))
+		return;
+	for (const Child &child : clients_)
+		if (child.pid)
+			kill(child.pid, SIGKILL);
+	if (tick_until(gone, scaled(kExitLimit)))
+		return;
+	for (const Child &child : clients_)
+		if (child.pid)
+			witness("d-state client cannot be killed", child.pid);
+}
+
+template <typename Condition>
+bool Supervisor::tick_until(Condition condition, int64_t limit_ns)
+{
+	int64_t begin = now_ns();
+	for (;;) {
+		tick();
+		if (condition())
+			return true;
+		if (limit_ns && now_ns() - begin > limit_ns)
+			return false;
+		sleep_ns(kTick);
+	}
+}
+
+void Supervisor::tick()
+{
+	beat();
+	read_log();
+	reap();
+}
+
+void Supervisor::beat()
+{
+	int64_t now = now_ns();
+	if (now < next_beat_ns_)
+		return;
+	next_beat_ns_ = now + scaled(kBeat);
+	recorder_.put({.kind = Kind::beat,
+		       .a = static_cast<int64_t>(control_.jobs_ended.load()),
+		       .b = table_.in_flight()});
+}
+
+void Supervisor::read_log()
+{
+	if (!log_)
+		return;
+	log_->drain([this](const LogRecord &record) {
+		if (sign_of(driver_, record.text) == LogSign::job_timeout)
+			witness("driver-timeout", static_cast<int64_t>(record.seq));
+		/* oom_kill_process: "Out of memory: Killed process PID (COMM) ..." */
+		constexpr std::string_view kKilled = "Killed process ";
+		size_t at = record.text.find(kKilled);
+		if (at == std::string_view::npos)
+			return;
+		for (const auto &victim : kOomVictims) {
+			if (record.text.find(victim.comm, at) == std::string_view::npos)
+				continue;
+			witness(victim.whom, std::strtol(record.text.data() + at + kKilled.size(), nullptr, 10));
+			return;
+		}
+	});
+}
+
+void Supervisor::reap()
+{
+	int status = 0;
+	for (Child &child : clients_)
+		if (child.pid && waitpid(child.pid, &status, WNOHANG) == child.pid)
+			client_ended(child, status);
+}
+
+void Supervisor::client_ended(Child &child, int status)
+{
+	child.pid = 0;
+	if (!WIFSIGNALED(status))
+		return;
+	/* What we kill ourselves at the end has no jobs any more. */
+	std::array<char, sizeof(Record::text)> text{};
+	fmt::format_to_n(text.data(), text.size() - 1, "client killed by signal {}", WTERMSIG(status));
+	table_.end_all(child.client, {.fate = Fate::lost, .reason = text.data()});
+	if (control_.phase.load() != Phase::over)
+		recorder_.put({.kind = Kind::witness,
+			       .client = child.client,
+			       .a = WTERMSIG(status),
+			       .text = "client-killed"});
+}
+
+uint32_t Supervisor::clients_alive() const
+{
+	return static_cast<uint32_t>(
+		std::count_if(clients_.begin(), clients_.end(), [](const Child &child) { return child.pid != 0; }));
+}
+
+int64_t Supervisor::scaled(int64_t ns) const
+{
+	return static_cast<int64_t>(static_cast<double>(ns) * request_.time_scale);
+}
+
+void Supervisor::witness(std::string_view text, int64_t value, uint64_t job) const
+{
+	recorder_.put({.kind = Kind::witness, .job = job, .a = value, .text = text});
+}
+
+} // namespace drmsqueeze

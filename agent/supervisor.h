@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The supervisor runs the clients and watches them: heartbeats, deadlines, the kernel log, the release test. Its watching
+ * thread does no allocating system call from the moment the clients run: memory locked, descriptors open, helpers (probe,
+ * evidence) forked beforehand, and everything that may block is done by somebody else.
+ */
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "agent/control.h"
+#include "agent/job_table.h"
+#include "agent/kernel_log.h"
+#include "agent/recorder.h"
+#include "agent/sampler.h"
+#include "agent/scenario.h"
+#include "stressors/stressor.h"
+
+namespace drmsqueeze
+{
+
+class Supervisor
+{
+public:
+	Supervisor(const Request &request, const Driver &driver, std::vector<std::unique_ptr<Stressor>> &stressors,
+		   Recorder recorder, Control &control, JobTable table);
+
+	/** From set-up to the last client's end. Errors go to Control::fail. */
+	void run();
+
+private:
+	struct Child {
+		pid_t pid = 0; /* 0: reaped */
+		uint32_t client = 0;
+	};
+
+	Status set_up();
+	Status fork_clients();
+	Status start_sampler();
+	void wait_for_arming();
+	void watch();
+	void release_all();
+	void probe_gpu();
+	void end_clients();
+
+	/** Ticks until @condition holds; false when @limit_ns (unscaled; 0 = none) came first. */
+	template <typename Condition>
+	bool tick_until(Condition condition, int64_t limit_ns);
+	void tick();
+	void beat();
+	void read_log();
+	void reap();
+	void client_ended(Child &child, int status);
+	uint32_t clients_alive() const;
+	int64_t scaled(int64_t ns) const;
+	void witness(std::string_view text, int64_t value = 0, uint64_t job = 0) const;
+
+	const Request &request_;
+	const Driver &driver_;
+	std::vector<std::unique_ptr<Stressor>> &stressors_;
+	Recorder recorder_;
+	Control &control_;
+	JobTable table_;
+	std::vector<Child> clients_;
+	std::optional<KernelLog> log_;
+	Sampler sampler_;
+	int64_t next_beat_ns_ = 0;
+};
+
+} // namespace drmsqueeze

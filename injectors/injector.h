@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/* What every injector is to the guardian. One file each, with the descriptor last, and one line in registry.cc. */
+#pragma once
+
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <span>
+#include <string>
+#include <sys/types.h>
+
+#include "agent/result.h"
+#include "agent/root.h"
+#include "agent/scenario.h"
+#include "injectors/restore_journal.h"
+
+namespace drmsqueeze
+{
+
+/** What an injector works with. */
+struct InjectorSeat {
+	const Request &request;
+	Root root;
+	RestoreJournal &journal;
+	uint64_t idle_available_kib; /* MemAvailable with the clients set up and nothing taken yet */
+};
+
+class Injector
+{
+public:
+	virtual ~Injector() = default;
+
+	/** Could arm() work? Changes nothing. ENOTSUP-like errors carry the reason for a person. */
+	virtual Status check(const InjectorSeat &seat) const = 0;
+
+	/** Takes effect. Every knob goes through the journal. */
+	virtual Status arm(const InjectorSeat &seat) = 0;
+
+	/** What it counted, read while its knobs still stand; allocates nothing. */
+	virtual void read_counters() = 0;
+
+	/** Gives back what is no knob (processes); false when that failed. Knobs are the journal's. */
+	virtual bool release() { return true; }
+
+	/** @pid has died: true when it was this injector's, and what to say of it. */
+	virtual bool lost_process(pid_t pid) { return static_cast<void>(pid), false; }
+
+	/** For injections.json: injector, settings, fired (null when it counts nothing), charged_to. */
+	virtual nlohmann::json report() const = 0;
+
+	/** Its promise was to fire, and it did not. */
+	virtual bool never_fired() const { return false; }
+};
+
+struct InjectorDescriptor {
+	const char *kind;
+	/** Throws ScenarioError. */
+	std::unique_ptr<Injector> (*create)(JsonReader options, const Request &request);
+	/** Empty, or why it cannot be used on this machine. */
+	std::string (*unsupported)(const Root &root);
+};
+
+std::span<const InjectorDescriptor *const> all_injectors();
+
+/** Throws ScenarioError naming the known kinds. */
+const InjectorDescriptor &injector_of(const Item &item);
+
+} // namespace drmsqueeze

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+#include "injectors/injector.h"
+
+namespace drmsqueeze
+{
+
+extern const InjectorDescriptor kHog;
+extern const InjectorDescriptor kFailPageAlloc;
+extern const InjectorDescriptor kModelFault;
+extern const InjectorDescriptor kTrap;
+
+namespace
+{
+
+constexpr const InjectorDescriptor *kInjectors[] = {
+	&kHog,
+	&kFailPageAlloc,
+	&kModelFault,
+	&kTrap,
+};
+
+} // namespace
+
+std::span<const InjectorDescriptor *const> all_injectors()
+{
+	return kInjectors;
+}
+
+const InjectorDescriptor &injector_of(const Item &item)
+{
+	std::string known;
+	for (const InjectorDescriptor *injector : kInjectors) {
+		if (item.kind == injector->kind)
+			return *injector;
+		known += known.empty() ? injector->kind : std::string(", ") + injector->kind;
+	}
+	item.reader.fail("kind", "one of " + known);
+}
+
+} // namespace drmsqueeze

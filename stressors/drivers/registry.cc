@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+#include "stressors/drivers/driver.h"
+
+namespace drmsqueeze
+{
+
+extern const Driver kPanfrost;
+
+namespace
+{
+
+constexpr const Driver *kDrivers[] = {
+	&kPanfrost,
+};
+
+} // namespace
+
+std::span<const Driver *const> all_drivers()
+{
+	return kDrivers;
+}
+
+const Driver *find_driver(std::string_view name)
+{
+	for (const Driver *driver : kDrivers)
+		if (name == driver->name)
+			return driver;
+	return nullptr;
+}
+
+LogSign sign_of(const Driver &driver, std::string_view line)
+{
+	for (const LogRule &rule : driver.log_rules)
+		if (line.find(rule.contains) != std::string_view::npos)
+			return rule.sign;
+	return LogSign::none;
+}
+
+const OutcomeRule &outcome_of(const Driver &driver, int error, TimeoutRole role)
+{
+	for (const OutcomeRule &rule : driver.outcome_rules)
+		if ((rule.error == 0 || rule.error == error) && rule.role == role)
+			return rule;
+	return driver.outcome_rules.back();
+}
+
+} // namespace drmsqueeze

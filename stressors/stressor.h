@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/* What every stressor is to the agent. One file each, with the descriptor last, and one line in registry.cc. */
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "agent/control.h"
+#include "agent/job_table.h"
+#include "agent/recorder.h"
+#include "agent/result.h"
+#include "agent/scenario.h"
+#include "stressors/drivers/driver.h"
+
+namespace drmsqueeze
+{
+
+/** What a client process is given. */
+struct ClientSeat {
+	const Request &request;
+	const Driver &driver;
+	Recorder recorder;
+	Control &control;
+	JobTable &table;
+	uint32_t client;     /* unique in the run */
+	uint32_t context;    /* within the stressor */
+	uint32_t first_slot; /* the client's share of the table */
+};
+
+class Stressor
+{
+public:
+	virtual ~Stressor() = default;
+	virtual uint32_t clients() const = 0;
+	virtual uint32_t slots_per_client() const = 0;
+
+	/** In the supervisor before any client is forked: what clients are to share. */
+	virtual Status prepare(const Driver &driver) = 0;
+
+	/**
+	 * In a client process: set up, then seat_ready() and wait for the run, then submit until done or told to stop.
+	 * An error ends the run; fates of jobs are no errors.
+	 */
+	virtual Status run_client(const ClientSeat &seat) = 0;
+};
+
+struct StressorDescriptor {
+	const char *kind;
+	/** Throws ScenarioError. */
+	std::unique_ptr<Stressor> (*create)(JsonReader options);
+	/** Empty, or why it cannot run on this machine with this driver. */
+	std::string (*unsupported)(const Driver &driver);
+};
+
+std::span<const StressorDescriptor *const> all_stressors();
+
+/** Throws ScenarioError naming the known kinds. */
+const StressorDescriptor &stressor_of(const Item &item);
+
+/** Counts this client as ready and sleeps until the run begins; false when it is over before it began. */
+bool wait_for_run(const ClientSeat &seat);
+
+} // namespace drmsqueeze
