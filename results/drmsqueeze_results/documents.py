@@ -5,6 +5,7 @@ The dataclasses' fields carry the names of the JSON members, so that there is on
 schema; a test holds the two against each other.
 """
 
+import collections.abc
 import dataclasses
 import enum
 import functools
@@ -79,6 +80,8 @@ def _convert(wanted: Any, value: Any) -> Any:
         return _convert(next(arg for arg in args if arg is not type(None)), value)
     if origin is tuple and args[-1] is Ellipsis:
         return tuple(_convert(args[0], item) for item in value)
+    if origin is collections.abc.Mapping:
+        return {key: _convert(args[1], item) for key, item in value.items()}
     if dataclasses.is_dataclass(wanted):
         return from_plain(typing.cast(type, wanted), value)
     if isinstance(wanted, type) and issubclass(wanted, enum.Enum):

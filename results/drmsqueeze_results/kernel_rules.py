@@ -53,10 +53,10 @@ def _rule(name: str, pattern: str, severity: Severity, source: str, kind: str | 
 
 
 RULES: tuple[Rule, ...] = (
-    _rule("trap", r"drmsqueeze trap (?P<what>[\w-]+) \(planted\): ", _INFO, "our lab/traps", pressure=True,
+    _rule("trap", r"drmsqueeze trap (?P<what>[\w-]+) \(planted\): (?!.* goes on: )", _INFO, "our lab/traps", pressure=True,
           explained_by=frozenset(Outcome)),
-    _rule("model-unsupported", r"(?:drmsqueeze|gpu_model|mali[_-]jm)\b.*?\b(?P<what>unsupported\b.*)", _ERROR,
-          "our lab/models"),
+    _rule("model-unsupported", r"gpu_model (?P<what>\S+: unsupported: .*)", _ERROR, "our lab/models"),
+    _rule("gpu-bad-access", r"gpu_model (?P<what>\S+: access to \S+?, which is .*)", _ERROR, "our lab/models"),
     _rule("user-fault", r"traps: (?P<what>\S+?)\[\d+\] (?:general protection|trap) ", _ERROR, "arch/x86/kernel/traps.c"),
     _rule("user-segfault", r"(?P<what>\S+?)\[\d+\]: segfault at ", _ERROR, "arch/x86/mm/fault.c", kind="user-fault"),
     _rule("kasan", r"BUG: KASAN: (?P<what>\S+ in \S+?)\+0x", _ERROR, "mm/kasan/report.c", lines=40),

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What became of a job and of a run: the words of the design as types. Fields are the members of run.json."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Mapping
 
@@ -16,6 +16,11 @@ class Outcome(str, Enum):
     STALLED = "stalled"
     HUNG = "hung"
     LOST = "lost"
+
+
+# Outcomes that end a run or nearly so: their number of jobs says little, whether a run had one says all. Fixed here, and
+# not by looking at the data.
+RARE = frozenset({Outcome.STALLED.value, Outcome.HUNG.value, Outcome.LOST.value})
 
 
 class Status(str, Enum):
@@ -199,8 +204,3 @@ class Run:
     def status(self) -> Status:
         """Short for verdict.status."""
         return self.verdict.status
-
-
-def members(cls: type) -> list[str]:
-    """The names of a dataclass's fields."""
-    return [f.name for f in fields(cls)]

@@ -24,8 +24,8 @@ SKIPS = {
     errno.EOPNOTSUPP: "unsupported",
     errno.ERANGE: "level-out-of-reach",
 }
-# Injectors that hold something and have no event to count.
-UNCOUNTED = frozenset({"hog"})
+# Injectors that hold something and have no event to count; and traps, which are held against the kernel log as well.
+UNCOUNTED = frozenset({"hog", "trap"})
 
 
 @dataclass(frozen=True)
@@ -83,14 +83,15 @@ def _never_fired(case: _Case) -> Iterator[tuple[Status, str, str]]:
     if facts.machine.ended is Ended.BYE and facts.jobs.intents:
         for injection in case.injections:
             if injection.fired == 0 and injection.injector not in UNCOUNTED:
-                yield Status.ERROR, "never-fired", f"The injection {injection.injector} never fired."
+                name = injection.settings.get("fault", injection.injector)
+                yield Status.ERROR, "never-fired", f"The injection {name} never fired."
         for wanted in case.data.scenario.get("injectors", ()):
             idle = wanted["kind"] == "hog" and facts.level >= 1
             if wanted["kind"] not in reported and not idle:
                 yield Status.ERROR, "injection-unreported", f"The injection {wanted['kind']} was never reported on."
     for witness in facts.witnesses:
         if witness.kind == "trap-not-fired":
-            yield Status.ERROR, "never-fired", f"The trap {witness.text or ''} never fired."
+            yield Status.ERROR, "never-fired", f"What was planted never fired: {witness.text or 'it'}."
     if facts.jobs.intents:
         for trap in (entry["trap"] for entry in case.data.scenario.get("traps", ())):
             if not any(_is_about(i, trap) and i.fired for i in case.injections):
@@ -165,9 +166,10 @@ def _injections(data: RunData, matches: Sequence[Match]) -> tuple[Injection, ...
     says in the kernel log that it has fired.
     """
     if data.injections is None:
-        planned = [(entry.get("kind") or entry.get("fault") or entry.get("trap"), entry)
-                   for key in ("injectors", "model_faults", "traps") for entry in data.scenario.get(key, ())]
-        listed = [Injection(str(name), settings, None) for name, settings in planned]
+        scenario = data.scenario
+        listed = [Injection(entry["kind"], entry, None) for entry in scenario.get("injectors", ())]
+        listed += [Injection("model-fault", entry, None) for entry in scenario.get("model_faults", ())]
+        listed += [Injection("trap", entry, None) for entry in scenario.get("traps", ())]
     else:
         listed = [Injection(i["injector"], i.get("settings") or {}, i.get("fired")) for i in data.injections]
     final = data.facts.machine.ended is Ended.BYE
