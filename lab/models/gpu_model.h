@@ -59,6 +59,7 @@ struct gpu_model_fault {
 struct gpu_model_desc {
 	const char *name;		/* of the device and of the directory in debugfs */
 	const char *compatible;		/* what the driver matches */
+	resource_size_t mmio_base;	/* any range above RAM, one for each model: claimed, but never mapped */
 	size_t mmio_size;
 	unsigned long clock_hz;
 	const char *const *irqs;	/* NULL-terminated, as are the two below */

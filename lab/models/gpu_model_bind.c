@@ -12,9 +12,6 @@
 
 #include "gpu_model.h"
 
-/* Any physical range above RAM does: the resource is claimed, but never mapped. */
-#define GPU_MODEL_MMIO_BASE	0x7f00000000ull
-
 static int gpu_model_add_node(struct gpu_model *gm)
 {
 	int ret;
@@ -72,7 +69,7 @@ static void gpu_model_remove_clock(struct gpu_model *gm)
 static int gpu_model_add_device(struct gpu_model *gm)
 {
 	struct resource res[1 + GPU_MODEL_MAX_IRQS] = {
-		DEFINE_RES_MEM(GPU_MODEL_MMIO_BASE, gm->desc->mmio_size),
+		DEFINE_RES_MEM(gm->desc->mmio_base, gm->desc->mmio_size),
 	};
 	unsigned int irqs = gpu_model_count(gm->desc->irqs);
 	struct platform_device_info info = {

@@ -18,6 +18,13 @@
 #define MALI_TLB_ENTRIES	64
 #define MALI_CLOCK_HZ		500000000ul
 
+/* [A] With what a job ends. No public manual says; panfrost tells none of these from each other. */
+#define MALI_NO_ACCESS		MALI_EXCEPTION_JOB_BUS_FAULT	/* address space disabled, or not RAM behind it */
+#define MALI_UNPOWERED		MALI_EXCEPTION_JOB_POWER_FAULT	/* L2 or all the cores that it may use are off */
+#define MALI_MISALIGNED_JOB	MALI_EXCEPTION_JOB_CONFIG_FAULT
+#define MALI_MISALIGNED_VALUE	MALI_EXCEPTION_DATA_INVALID_FAULT
+#define MALI_UNMET_DEPENDENCY	MALI_EXCEPTION_JOB_CONFIG_FAULT
+
 enum mali_jm_irq { MALI_IRQ_JOB, MALI_IRQ_MMU, MALI_IRQ_GPU };
 
 enum mali_jm_fault {

@@ -78,6 +78,7 @@ static const char *const mali_jm_counters[] = {
 static const struct gpu_model_desc mali_jm_desc = {
 	.name = "mali-jm",
 	.compatible = "arm,mali-t860",
+	.mmio_base = 0x7f00000000ull,
 	.mmio_size = MALI_JM_MMIO_SIZE,
 	.clock_hz = MALI_CLOCK_HZ,
 	.irqs = mali_jm_irqs,

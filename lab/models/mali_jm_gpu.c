@@ -95,7 +95,7 @@ bool mali_gpu_powered(struct mali_jm *jm, u64 affinity)
 	return jm->gpu.l2_ready && (jm->gpu.shader_ready & affinity);
 }
 
-/* [A] Jobs, address spaces, power and configuration are gone; what the model counted and what was planted stays. */
+/* [A] Jobs, address spaces, power, configuration and interrupt masks are gone. What was counted or planted stays. */
 static void mali_gpu_reset(struct mali_jm *jm)
 {
 	unsigned int i;

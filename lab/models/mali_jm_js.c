@@ -10,13 +10,13 @@
  * but never the lock. Each job's accesses are all translated before its first effect, so a job that stalled on a fault
  * starts over with nothing done twice.
  *
- * [A] A dependency on a job that the chain has not got to yet ends the job with JOB_CONFIG_FAULT: real hardware may
- * execute out of order, this model does not. Indices below that of the chain's first job count as done, for a chain that
- * was soft-stopped goes on from its middle.
+ * [A] A dependency on a job that the chain has not got to yet ends the job: real hardware may execute out of order, this
+ * model does not. Indices below that of the chain's first job count as done, for a chain that was soft-stopped goes on
+ * from its middle.
  * [A] SOFT_STOP ends a chain between two jobs with STOPPED and TAIL at the job to go on with; a job that is stalled on
  * its address space is not between two jobs, so the stop waits. HARD_STOP ends whatever runs at once, with TERMINATED.
  * Neither writes to job headers.
- * [A] A bus fault (JOB_BUS_FAULT) ends a job whose address space is disabled, or whose tables or data lie outside RAM.
+ * [A] With which codes jobs end that are themselves at fault is gathered in mali_jm.h.
  */
 #include <linux/bitfield.h>
 #include <linux/timekeeping.h>
@@ -122,7 +122,7 @@ static bool mali_js_access(struct mali_jm *jm, unsigned int n, u64 va, enum mali
 	if (ret == -EAGAIN)
 		js->stalled = true;
 	else if (ret)
-		mali_js_end_with_header(jm, n, MALI_EXCEPTION_JOB_BUS_FAULT, va);
+		mali_js_end_with_header(jm, n, MALI_NO_ACCESS, va);
 	return !ret;
 }
 
@@ -175,60 +175,61 @@ static void mali_js_write_value(struct mali_jm *jm, const struct mali_write_valu
 	jm->gm.counters[MALI_WRITES]++;
 }
 
-/*
- * The current job up to its completion. False: the chain has stalled or ended.
- * [A] A job or a value that is not aligned to its size ends the job with JOB_CONFIG_FAULT or DATA_INVALID_FAULT.
- */
-static bool mali_js_execute(struct mali_jm *jm, unsigned int n)
+/* Where a WRITE_VALUE job writes to. False: the chain has stalled or ended. */
+static bool mali_js_write_target(struct mali_jm *jm, unsigned int n, const struct mali_write_value_job *job, void *to)
+{
+	unsigned int size = mali_js_write_size(job->kind);
+
+	if (!size) {
+		gpu_model_unsupported(&jm->gm, "WRITE_VALUE of kind %u", job->kind);
+		mali_js_end_with_header(jm, n, MALI_EXCEPTION_JOB_CONFIG_FAULT, jm->js[n].tail);
+		return false;
+	}
+	if (!IS_ALIGNED(job->address, size)) {
+		mali_js_end_with_header(jm, n, MALI_MISALIGNED_VALUE, job->address);
+		return false;
+	}
+	return mali_js_access(jm, n, job->address, MALI_WRITE, to);
+}
+
+/* The current job up to its completion; *NEXT is the one after it. False: the chain has stalled or ended. */
+static bool mali_js_execute(struct mali_jm *jm, unsigned int n, u64 *next)
 {
 	struct mali_js *js = &jm->js[n];
-	const struct mali_write_value_job *write;
+	struct mali_write_value_job job;
 	struct mali_job_header *header;
-	unsigned int size;
-	void *to = NULL;
-	u32 type;
+	void *from, *to = NULL;
 
 	if (!IS_ALIGNED(js->tail, MALI_JOB_ALIGN)) {
-		mali_js_end(jm, n, MALI_EXCEPTION_JOB_CONFIG_FAULT);
+		mali_js_end(jm, n, MALI_MISALIGNED_JOB);
 		return false;
 	}
-	if (!mali_js_access(jm, n, js->tail, MALI_READ, &header))
+	if (!mali_js_access(jm, n, js->tail, MALI_READ, &from))
 		return false;
-
-	type = FIELD_GET(MALI_JOB_TYPE, header->control);
-	write = (const struct mali_write_value_job *)header;
+	/* Copied, since user space can write to it while it is looked at. */
+	memcpy(&job, from, sizeof(job));
 
 	if (!js->first_known) {
-		js->first_index = header->index;
+		js->first_index = job.header.index;
 		js->first_known = true;
 	}
-	if (mali_js_depends(js, header->dependency[0]) || mali_js_depends(js, header->dependency[1])) {
+	if (mali_js_depends(js, job.header.dependency[0]) || mali_js_depends(js, job.header.dependency[1])) {
 		gpu_model_unsupported(&jm->gm, "job %u depends on jobs %u and %u, and not all have been executed",
-				      header->index, header->dependency[0], header->dependency[1]);
-		mali_js_end_with_header(jm, n, MALI_EXCEPTION_JOB_CONFIG_FAULT, js->tail);
+				      job.header.index, job.header.dependency[0], job.header.dependency[1]);
+		mali_js_end_with_header(jm, n, MALI_UNMET_DEPENDENCY, js->tail);
 		return false;
 	}
 
-	switch (type) {
+	switch (FIELD_GET(MALI_JOB_TYPE, job.header.control)) {
 	case MALI_JOB_NULL:
 	case MALI_JOB_CACHE_FLUSH:	/* the model has no caches */
 		break;
 	case MALI_JOB_WRITE_VALUE:
-		size = mali_js_write_size(write->kind);
-		if (!size) {
-			gpu_model_unsupported(&jm->gm, "WRITE_VALUE of kind %u", write->kind);
-			mali_js_end_with_header(jm, n, MALI_EXCEPTION_JOB_CONFIG_FAULT, js->tail);
-			return false;
-		}
-		if (!IS_ALIGNED(write->address, size)) {
-			mali_js_end_with_header(jm, n, MALI_EXCEPTION_DATA_INVALID_FAULT, write->address);
-			return false;
-		}
-		if (!mali_js_access(jm, n, write->address, MALI_WRITE, &to))
+		if (!mali_js_write_target(jm, n, &job, &to))
 			return false;
 		break;
 	default:
-		gpu_model_unsupported(&jm->gm, "job of type %u", type);
+		gpu_model_unsupported(&jm->gm, "job of type %lu", FIELD_GET(MALI_JOB_TYPE, job.header.control));
 		mali_js_end_with_header(jm, n, MALI_EXCEPTION_JOB_CONFIG_FAULT, js->tail);
 		return false;
 	}
@@ -239,46 +240,34 @@ static bool mali_js_execute(struct mali_jm *jm, unsigned int n)
 		header->exception_status = MALI_EXCEPTION_DONE;
 	}
 	if (to)
-		mali_js_write_value(jm, write, to);
+		mali_js_write_value(jm, &job, to);
 
-	__set_bit(header->index, js->done);
-	js->last_index = max(js->last_index, header->index);
+	__set_bit(job.header.index, js->done);
+	js->last_index = max(js->last_index, job.header.index);
 	jm->gm.counters[MALI_DESCRIPTORS]++;
+
+	*next = job.header.control & MALI_JOB_IS_64BIT ? job.header.next : lower_32_bits(job.header.next);
 	return true;
 }
 
-/* One job of the slot's chain. False: nothing more can be done now. */
-static bool mali_js_step(struct mali_jm *jm, unsigned int n)
+/* One job of the slot's chain, or what ends the chain before it. */
+static void mali_js_step(struct mali_jm *jm, unsigned int n)
 {
 	struct mali_js *js = &jm->js[n];
-	const struct mali_job_header *header;
 	u64 next;
 
-	if (js->soft_stop) {
+	if (js->soft_stop)
 		mali_js_end(jm, n, MALI_EXCEPTION_STOPPED);
-		return false;
-	}
-	if (js->finish_now) {
+	else if (js->finish_now)
 		mali_js_end_with_header(jm, n, js->finish_status, js->tail);
-		return false;
-	}
-	if (!mali_gpu_powered(jm, js->affinity)) {
-		mali_js_end_with_header(jm, n, MALI_EXCEPTION_JOB_POWER_FAULT, 0);
-		return false;
-	}
-	if (!mali_js_execute(jm, n))
-		return false;
-
-	header = mali_mmu_peek(jm, mali_js_as(js), js->tail, MALI_READ);
-	next = header ? header->next : 0;
-	if (header && !(header->control & MALI_JOB_IS_64BIT))
-		next = lower_32_bits(next);
-	if (!next) {
+	else if (!mali_gpu_powered(jm, js->affinity))
+		mali_js_end_with_header(jm, n, MALI_UNPOWERED, 0);
+	else if (!mali_js_execute(jm, n, &next))
+		return;
+	else if (next)
+		js->tail = next;
+	else
 		mali_js_end(jm, n, MALI_EXCEPTION_DONE);
-		return false;
-	}
-	js->tail = next;
-	return true;
 }
 
 static bool mali_js_runnable(const struct mali_js *js)

@@ -103,9 +103,10 @@ static void mali_mmu_tlb_flush(struct mali_as *as, u64 first, u64 last)
 	}
 }
 
-static bool mali_mmu_enabled(const struct mali_as *as)
+/* JS_CONFIG has room for more address spaces than there are. */
+static bool mali_mmu_enabled(const struct mali_jm *jm, u32 n)
 {
-	return FIELD_GET(AS_TRANSTAB_ADRMODE, as->root) == AS_TRANSTAB_ADRMODE_TABLE;
+	return n < MALI_NUM_AS && FIELD_GET(AS_TRANSTAB_ADRMODE, jm->as[n].root) == AS_TRANSTAB_ADRMODE_TABLE;
 }
 
 static void mali_mmu_raise(struct mali_jm *jm, u32 n, u64 va, u32 exception, enum mali_access access, u32 source)
@@ -126,12 +127,13 @@ static void mali_mmu_raise(struct mali_jm *jm, u32 n, u64 va, u32 exception, enu
  */
 int mali_mmu_access(struct mali_jm *jm, u32 n, u64 va, enum mali_access access, u32 source, void **p)
 {
-	struct mali_as *as = &jm->as[n];
+	struct mali_as *as;
 	u32 exception;
 	u64 pte;
 
-	if (n >= MALI_NUM_AS || !mali_mmu_enabled(as))
+	if (!mali_mmu_enabled(jm, n))
 		return -EFAULT;
+	as = &jm->as[n];
 	if (as->locked && va >= as->lock_first && va <= as->lock_last)
 		return -EAGAIN;
 
@@ -158,8 +160,7 @@ void *mali_mmu_peek(struct mali_jm *jm, u32 n, u64 va, enum mali_access access)
 {
 	u64 pte;
 
-	if (n >= MALI_NUM_AS || !mali_mmu_enabled(&jm->as[n]) ||
-	    mali_mmu_translate(jm, &jm->as[n], va, access, &pte))
+	if (!mali_mmu_enabled(jm, n) || mali_mmu_translate(jm, &jm->as[n], va, access, &pte))
 		return NULL;
 	return gpu_model_phys(&jm->gm, (pte & MALI_PTE_ADDRESS) | (va & (BIT(MALI_PAGE_SHIFT) - 1)));
 }
@@ -191,12 +192,14 @@ static void mali_mmu_flush_and_unlock(struct mali_as *as)
 
 static void mali_mmu_update(struct mali_jm *jm, struct mali_as *as)
 {
+	u32 mode = FIELD_GET(AS_TRANSTAB_ADRMODE, as->transtab);
+
 	as->root = as->transtab;
 	as->locked = false;
 	as->retrying = false;
 	mali_mmu_tlb_flush(as, 0, U64_MAX);
-	if (!mali_mmu_enabled(as) && FIELD_GET(AS_TRANSTAB_ADRMODE, as->root) != AS_TRANSTAB_ADRMODE_UNMAPPED)
-		gpu_model_unsupported(&jm->gm, "TRANSTAB 0x%llx: address mode", as->root);
+	if (mode != AS_TRANSTAB_ADRMODE_TABLE && mode != AS_TRANSTAB_ADRMODE_UNMAPPED)
+		gpu_model_unsupported(&jm->gm, "address mode %u", mode);
 }
 
 static void mali_mmu_command(struct mali_jm *jm, u32 n, u32 cmd)

@@ -269,7 +269,7 @@ static void power(struct kunit *test)
 
 	write64_job(c, 0, 0, VA_DATA, 1);
 	run(test, 1, 0, job_va(0));
-	EXPECT_FAILED(test, 1, MALI_EXCEPTION_JOB_POWER_FAULT);
+	EXPECT_FAILED(test, 1, MALI_UNPOWERED);
 	KUNIT_EXPECT_EQ(test, c->pages[PAGE_DATA][0], POISON);
 }
 
@@ -349,6 +349,9 @@ static void interrupt_is_level_triggered(struct kunit *test)
 	wr(c, GPU_CMD, GPU_CMD_CLEAN_INV_CACHES);
 	settle(test);
 	KUNIT_EXPECT_EQ_MSG(test, atomic_read(seen), 3, "a new event fires at once");
+
+	wr(c, GPU_INT + GPU_MODEL_IRQ_CLEAR, ~GPU_IRQ_CLEAN_CACHES_COMPLETED);
+	KUNIT_EXPECT_EQ(test, rd(c, GPU_INT), GPU_IRQ_CLEAN_CACHES_COMPLETED);
 }
 
 static void interrupt_of_each_block(struct kunit *test)
@@ -421,14 +424,14 @@ static void job_alignment(struct kunit *test)
 	struct mali_write_value_job *j = write64_job(c, 0, 0, VA_DATA + 4, 1);
 
 	run(test, 1, 0, job_va(0));
-	EXPECT_FAILED(test, 1, MALI_EXCEPTION_DATA_INVALID_FAULT);
-	KUNIT_EXPECT_EQ(test, j->header.exception_status, MALI_EXCEPTION_DATA_INVALID_FAULT);
+	EXPECT_FAILED(test, 1, MALI_MISALIGNED_VALUE);
+	KUNIT_EXPECT_EQ(test, j->header.exception_status, MALI_MISALIGNED_VALUE);
 	KUNIT_EXPECT_EQ(test, j->header.fault_pointer, VA_DATA + 4);
 	KUNIT_EXPECT_EQ(test, c->pages[PAGE_DATA][0], POISON);
 	clear_job_events(c);
 
 	run(test, 1, 0, job_va(0) + 8);
-	EXPECT_FAILED(test, 1, MALI_EXCEPTION_JOB_CONFIG_FAULT);
+	EXPECT_FAILED(test, 1, MALI_MISALIGNED_JOB);
 }
 
 /* More jobs than the model executes at once, on every slot. */
@@ -499,10 +502,10 @@ static void job_dependency(struct kunit *test)
 	j->header.dependency[1] = 2;
 	write64_job(c, 1, 0, VA_DATA + 8, POISON);
 	run(test, 1, 0, job_va(0));
-	EXPECT_FAILED(test, 1, MALI_EXCEPTION_JOB_CONFIG_FAULT);
+	EXPECT_FAILED(test, 1, MALI_UNMET_DEPENDENCY);
 	KUNIT_EXPECT_EQ(test, c->pages[PAGE_DATA][0], 1);
 	KUNIT_EXPECT_EQ(test, c->pages[PAGE_DATA][1], 2);
-	KUNIT_EXPECT_EQ(test, j->header.exception_status, MALI_EXCEPTION_JOB_CONFIG_FAULT);
+	KUNIT_EXPECT_EQ(test, j->header.exception_status, MALI_UNMET_DEPENDENCY);
 }
 
 static void job_unsupported(struct kunit *test)
@@ -562,7 +565,7 @@ static void fault_stalls_until_answered(struct kunit *test)
 	as_enable(c, 2);
 	settle(test);
 	/* Address space 2 was not enabled at first. */
-	EXPECT_FAILED(test, 1, MALI_EXCEPTION_JOB_BUS_FAULT);
+	EXPECT_FAILED(test, 1, MALI_NO_ACCESS);
 	clear_job_events(c);
 
 	run(test, 1, 2, job_va(0));
@@ -648,12 +651,13 @@ static void fault_ends_with_disabled_address_space(struct kunit *test)
 	write64_job(c, 1, 0, VA_DATA, 1);
 	run(test, 1, 0, job_va(0));
 	EXPECT_STALLED(test, 1);
-	wr64(c, MMU_AS(0, AS_TRANSTAB_LO), 0);
+	/* The table is still there, but is no longer to be used. */
+	wr64(c, MMU_AS(0, AS_TRANSTAB_LO), virt_to_phys(table(c, 0, 0)) | AS_TRANSTAB_ADRMODE_UNMAPPED);
 	settle(test);
 	EXPECT_STALLED(test, 1);
 	as_command(c, 0, AS_COMMAND_UPDATE);
 	settle(test);
-	EXPECT_FAILED(test, 1, MALI_EXCEPTION_JOB_BUS_FAULT);
+	EXPECT_FAILED(test, 1, MALI_NO_ACCESS);
 	KUNIT_EXPECT_EQ(test, j->header.exception_status, 0);
 	KUNIT_EXPECT_EQ(test, c->pages[PAGE_DATA][0], POISON);
 }
@@ -769,8 +773,8 @@ static void access_to_what_is_no_memory(struct kunit *test)
 	map(c, 0, VA_UNMAPPED, 0x7e00000000ull, RW);
 	j = write64_job(c, 0, 0, VA_UNMAPPED, 1);
 	run(test, 1, 0, job_va(0));
-	EXPECT_FAILED(test, 1, MALI_EXCEPTION_JOB_BUS_FAULT);
-	KUNIT_EXPECT_EQ(test, j->header.exception_status, MALI_EXCEPTION_JOB_BUS_FAULT);
+	EXPECT_FAILED(test, 1, MALI_NO_ACCESS);
+	KUNIT_EXPECT_EQ(test, j->header.exception_status, MALI_NO_ACCESS);
 	KUNIT_EXPECT_EQ(test, j->header.fault_pointer, VA_UNMAPPED);
 	KUNIT_EXPECT_EQ(test, c->gm->bad_accesses - before, 1);
 	clear_job_events(c);
@@ -782,7 +786,7 @@ static void access_to_what_is_no_memory(struct kunit *test)
 	while (!READ_ONCE(c->gm->idle))
 		cond_resched();
 	page_ref_unfreeze(page, 1);
-	EXPECT_FAILED(test, 1, MALI_EXCEPTION_JOB_BUS_FAULT);
+	EXPECT_FAILED(test, 1, MALI_NO_ACCESS);
 	KUNIT_EXPECT_EQ(test, c->pages[PAGE_OTHER][0], POISON);
 	KUNIT_EXPECT_EQ(test, c->gm->bad_accesses - before, 2);
 }
@@ -909,6 +913,9 @@ static void next_waits_after_failure(struct kunit *test)
 	run(test, 1, 0, job_va(0));
 	start(c, 1, 0, job_va(1));
 	wr(c, JOB_SLOT(1, JS_COMMAND), JS_COMMAND_HARD_STOP);
+	settle(test);
+	EXPECT_FAILED(test, 1, MALI_EXCEPTION_TERMINATED);
+	start(c, 1, 0, job_va(1));
 	settle(test);
 	EXPECT_FAILED(test, 1, MALI_EXCEPTION_TERMINATED);
 	KUNIT_EXPECT_EQ(test, rd(c, JOB_SLOT(1, JS_COMMAND_NEXT)), JS_COMMAND_START);
