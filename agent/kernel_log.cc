@@ -58,7 +58,7 @@ Result<int64_t> KernelLog::mark_and_measure_offset(std::string_view line)
 		return Error{errno, std::string("/dev/kmsg: write: ") + strerror(errno)};
 	LogRecord record{};
 	while (next(record))
-		if (record.text == line)
+		if (line.starts_with(record.text) && line.size() == record.text.size() + 1)
 			return written_ns - record.t_ns;
 	return Error{ENODATA, "/dev/kmsg: our own line did not come back"};
 }

@@ -29,7 +29,7 @@ public:
 
 	/**
 	 * Writes a line of ours to the log and reads it back: CLOCK_MONOTONIC minus the log's clock. Also a mark in
-	 * the console log at which a run begins.
+	 * the console log at which a run begins. @line ends in a newline: without it the log keeps the record open.
 	 */
 	Result<int64_t> mark_and_measure_offset(std::string_view line);
 

@@ -100,7 +100,7 @@ Status Supervisor::set_up()
 	if (!log)
 		return log.error();
 	log_.emplace(std::move(*log));
-	auto offset = log_->mark_and_measure_offset("drmsqueeze: run of " + request_.name + " begins");
+	auto offset = log_->mark_and_measure_offset("drmsqueeze: run of " + request_.name + " begins\n");
 	if (!offset)
 		return offset.error();
 	control_.log_offset_ns.store(*offset);
@@ -113,6 +113,7 @@ Status Supervisor::set_up()
 			   [this] { return run_probe(driver_, recorder_, control_, scaled(kProbeLimit)); });
 	if (!probe)
 		return probe.error();
+	has_probe_ = true;
 	if (Status status = fork_clients(); !status)
 		return status;
 	if (Status status = start_sampler(); !status)
@@ -214,6 +215,8 @@ void Supervisor::release_all()
 
 void Supervisor::probe_gpu()
 {
+	if (!has_probe_)
+		return;
 	control_.probe.store(ProbeState::wanted);
 	/* Twice its own limit: the fence is not all that can keep it waiting. */
 	if (tick_until([this] { return control_.probe.load() != ProbeState::wanted; }, 2 * scaled(kProbeLimit)))

@@ -67,6 +67,7 @@ private:
 	std::optional<KernelLog> log_;
 	Sampler sampler_;
 	int64_t next_beat_ns_ = 0;
+	bool has_probe_ = false;
 };
 
 } // namespace drmsqueeze

@@ -69,7 +69,7 @@ Scope parse_scope(JsonReader reader)
 Options parse_options(JsonReader reader)
 {
 	Options options;
-	options.probability = reader.integer_or("probability", 1, 100, 100);
+	options.probability = reader.integer_or("probability", 0, 100, 100);
 	options.interval = reader.integer_or("interval", 1, UINT32_MAX, 1);
 	options.times = reader.integer_or("times", 1, INT32_MAX, 1000000);
 	options.space = reader.integer_or("space", 0, INT32_MAX, 0);
@@ -190,7 +190,7 @@ public:
 
 	void read_counters() override
 	{
-		const Knob *times = journal_ ? journal_->find(times_path_) : nullptr;
+		Knob *times = journal_ ? journal_->find(times_path_) : nullptr;
 		if (!times)
 			return;
 		auto now = times->read();
@@ -222,9 +222,11 @@ private:
 		std::string path = seat.root.path(knob_path(setting.knob));
 		if (Status status = seat.journal.turn(path, setting.value); !status)
 			return status;
-		auto now = seat.journal.find(path)->read();
+		Knob *knob = seat.journal.find(path);
+		auto now = knob->read();
 		if (!now)
 			return now.error();
+		knob->prepare();
 		read_back_[setting.knob] = trimmed(*now);
 		return {};
 	}
@@ -232,7 +234,7 @@ private:
 	Options options_;
 	nlohmann::json read_back_ = nlohmann::json::object();
 	std::vector<std::string> threads_;
-	const RestoreJournal *journal_ = nullptr;
+	RestoreJournal *journal_ = nullptr;
 	std::string times_path_;
 	std::optional<uint64_t> fired_;
 };

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <optional>
+#include <sys/stat.h>
 
 #include "agent/root.h"
 
@@ -70,7 +71,7 @@ bool same_setting(std::string_view one, std::string_view other)
 
 Result<Knob> Knob::open(std::string path)
 {
-	UniqueFd fd(::open(path.c_str(), O_RDWR | O_CLOEXEC));
+	UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
 	if (!fd.valid())
 		return Error{errno, path + ": " + strerror(errno)};
 	Knob knob(std::move(path), std::move(fd));
@@ -81,21 +82,37 @@ Result<Knob> Knob::open(std::string path)
 	return knob;
 }
 
-Result<std::string> Knob::read() const
+void Knob::prepare()
 {
+	for (UniqueFd &reader : readers_)
+		if (!reader.valid())
+			reader.reset(::open(path_.c_str(), O_RDONLY | O_CLOEXEC));
+}
+
+Result<std::string> Knob::read()
+{
+	UniqueFd fd;
+	for (UniqueFd &reader : readers_)
+		if (!fd.valid())
+			fd = std::move(reader);
+	if (!fd.valid())
+		fd.reset(::open(path_.c_str(), O_RDONLY | O_CLOEXEC));
 	char text[256];
-	ssize_t got = pread(fd_.get(), text, sizeof(text), 0);
+	ssize_t got = ::read(fd.get(), text, sizeof(text));
 	if (got < 0)
 		return Error{errno, path_ + ": read: " + strerror(errno)};
 	return std::string(text, static_cast<size_t>(got));
 }
 
-Status Knob::write(std::string_view value) const
+Status Knob::write(std::string_view value)
 {
-	/* A plain file, as tests have, would keep the tail of a longer text; the kernel's files have no size. */
-	if (ftruncate(fd_.get(), 0) != 0 && errno != EINVAL && errno != EPERM && errno != EACCES)
+	/* Plain files, as tests have, keep a position and the tail of a longer text; the kernel's have neither. */
+	struct stat info {
+	};
+	if (fstat(writer_.get(), &info) == 0 && info.st_size > 0 && ftruncate(writer_.get(), 0) != 0)
 		return Error{errno, path_ + ": truncate: " + strerror(errno)};
-	if (pwrite(fd_.get(), value.data(), value.size(), 0) != static_cast<ssize_t>(value.size()))
+	lseek(writer_.get(), 0, SEEK_SET);
+	if (::write(writer_.get(), value.data(), value.size()) != static_cast<ssize_t>(value.size()))
 		return Error{errno, path_ + ": write of '" + std::string(value) + "': " + strerror(errno)};
 	auto now = read();
 	if (!now)
@@ -105,7 +122,7 @@ Status Knob::write(std::string_view value) const
 	return {};
 }
 
-bool Knob::restore() const
+bool Knob::restore()
 {
 	constexpr int kTries = 3;
 	for (int i = 0; i < kTries; i++) {

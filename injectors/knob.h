@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <array>
 #include <string>
 #include <string_view>
 
@@ -30,17 +31,27 @@ public:
 	void set_saved(std::string saved) { saved_ = std::move(saved); }
 
 	/** Writes and reads back: EIO when the kernel then says something else. */
-	Status write(std::string_view value) const;
-	Result<std::string> read() const;
+	Status write(std::string_view value);
+	Result<std::string> read();
+
+	/** Opens what read() and restore() will need, so that they need no open() later. */
+	void prepare();
 
 	/** Writes what was saved and verifies; a task's file whose task is gone counts as restored. */
-	bool restore() const;
+	bool restore();
 
 private:
-	Knob(std::string path, UniqueFd fd) : path_(std::move(path)), fd_(std::move(fd)) {}
+	/*
+	 * The kernel's simple attributes give their value once for each open and cannot be sought (simple_attr_open is
+	 * nonseekable), so every reading takes a descriptor of its own.
+	 */
+	static constexpr size_t kReaders = 3;
+
+	Knob(std::string path, UniqueFd fd) : path_(std::move(path)), writer_(std::move(fd)) {}
 
 	std::string path_;
-	UniqueFd fd_;
+	UniqueFd writer_;
+	std::array<UniqueFd, kReaders> readers_;
 	std::string saved_;
 };
 

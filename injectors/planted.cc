@@ -21,36 +21,36 @@ namespace
 
 constexpr std::string_view kTree = "/sys/kernel/debug/drmsqueeze";
 
-/** A read-only counter, opened beforehand and read without an allocation of ours. */
+/** A read-only counter; debugfs gives its value once for each open, so the last reading's descriptor waits open. */
 class Counter
 {
 public:
 	bool open(const std::string &path)
 	{
-		fd_.reset(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-		auto now = read();
-		start_ = now.value_or(0);
-		return now.has_value();
+		auto start = read(UniqueFd(::open(path.c_str(), O_RDONLY | O_CLOEXEC)));
+		last_.reset(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+		start_ = start.value_or(0);
+		return start && last_.valid();
 	}
 
-	std::optional<uint64_t> since_start() const
+	std::optional<uint64_t> final_increase()
 	{
-		auto now = read();
+		auto now = read(std::move(last_));
 		return now ? std::optional(*now - start_) : std::nullopt;
 	}
 
 private:
-	std::optional<uint64_t> read() const
+	static std::optional<uint64_t> read(UniqueFd fd)
 	{
 		char text[32];
 		uint64_t value = 0;
-		ssize_t got = pread(fd_.get(), text, sizeof(text), 0);
+		ssize_t got = ::read(fd.get(), text, sizeof(text));
 		if (got <= 0 || std::from_chars(text, text + got, value).ec != std::errc())
 			return std::nullopt;
 		return value;
 	}
 
-	UniqueFd fd_;
+	UniqueFd last_;
 	uint64_t start_ = 0;
 };
 
@@ -80,7 +80,7 @@ public:
 		return seat.journal.turn(seat.root.path(knob_), value_);
 	}
 
-	void read_counters() override { fired_ = counter_.since_start(); }
+	void read_counters() override { fired_ = counter_.final_increase(); }
 
 	nlohmann::json report() const override
 	{
@@ -108,7 +108,7 @@ std::unique_ptr<Injector> create_model_fault(JsonReader reader, const Request &r
 {
 	std::string fault = reader.string("fault");
 	uint64_t nth = reader.integer_or("nth", 1, INT32_MAX, 1);
-	int64_t count = reader.has("count") ? reader.signed_integer("count") : -1;
+	int64_t count = reader.has("count") ? reader.signed_integer("count") : 1;
 	if (count == 0 || count < -1)
 		reader.fail("count", "a number above 0, or -1 for no end");
 	uint64_t value = reader.integer_or("value", 0, INT64_MAX, 0);

@@ -57,7 +57,7 @@ Result<RestoreJournal> RestoreJournal::load(std::string file, std::vector<std::s
 
 Status RestoreJournal::turn(const std::string &path, std::string_view value)
 {
-	const Knob *knob = find(path);
+	Knob *knob = find(path);
 	if (!knob) {
 		auto opened = Knob::open(path);
 		if (!opened)
@@ -69,12 +69,14 @@ Status RestoreJournal::turn(const std::string &path, std::string_view value)
 		}
 		knob = &knobs_.back();
 	}
-	return knob->write(value);
+	Status status = knob->write(value);
+	knob->prepare();
+	return status;
 }
 
-const Knob *RestoreJournal::find(std::string_view path) const
+Knob *RestoreJournal::find(std::string_view path)
 {
-	for (const Knob &knob : knobs_)
+	for (Knob &knob : knobs_)
 		if (knob.path() == path)
 			return &knob;
 	return nullptr;

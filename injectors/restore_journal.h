@@ -28,7 +28,7 @@ public:
 	Status turn(const std::string &path, std::string_view value);
 
 	/** The open knob at @path, nullptr when it was not turned. */
-	const Knob *find(std::string_view path) const;
+	Knob *find(std::string_view path);
 
 	/** Puts everything back, the last turned first, and verifies. The file goes only when all went well. */
 	bool restore();
