@@ -350,7 +350,7 @@ static void interrupt_is_level_triggered(struct kunit *test)
 	settle(test);
 	KUNIT_EXPECT_EQ_MSG(test, atomic_read(seen), 3, "a new event fires at once");
 
-	wr(c, GPU_INT + GPU_MODEL_IRQ_CLEAR, ~GPU_IRQ_CLEAN_CACHES_COMPLETED);
+	wr(c, GPU_INT + GPU_MODEL_IRQ_CLEAR, (u32)~GPU_IRQ_CLEAN_CACHES_COMPLETED);
 	KUNIT_EXPECT_EQ(test, rd(c, GPU_INT), GPU_IRQ_CLEAN_CACHES_COMPLETED);
 }
 
