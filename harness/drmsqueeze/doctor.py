@@ -40,10 +40,10 @@ def _host_checks() -> list[Check]:
 
 
 def _agent_json(console: str) -> dict[str, Any]:
-    for line in console.splitlines():
-        if line.startswith("{"):
-            return json.loads(line)  # type: ignore[no-any-return]
-    raise InfrastructureError(f"the agent in the guest printed no capabilities: {console[-500:]}")
+    start = console.find("\n{")
+    if start < 0:
+        raise InfrastructureError(f"the agent in the guest printed no capabilities: {console[-500:]}")
+    return json.JSONDecoder().raw_decode(console[start + 1 :])[0]  # type: ignore[no-any-return]
 
 
 def _guest_checks(lab: execute.Lab) -> list[Check]:

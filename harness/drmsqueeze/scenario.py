@@ -94,6 +94,7 @@ class Scenario:
     def scaled(self, time_scale: float) -> dict[str, Any]:
         """The document with its times as they are on a machine that is so much slower than a board."""
         document = copy.deepcopy(self.document)
+        document.pop("time_scale", None)  # these times need no more scaling
         for name in ("deadline_ms", "grace_ms", "driver_timeout_ms"):
             document[name] = round(document[name] * time_scale)
         for fault in document["model_faults"]:

@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
     kernel = lab_kernel()
     good = True
     if "quick" in tiers:
-        built = _run("configure", ["cmake", "-S", TOP, "-B", TREE, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Debug",
+        built = _run("configure", ["cmake", "-S", TOP, "-B", TREE, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Debug", "-DDRMSQUEEZE_TESTS=ON",
                                    f"-DDRMSQUEEZE_UAPI_DIR={kernel.uapi}"]) and _run("build", ["cmake", "--build", TREE])
         good &= built and _run("C++ tests", ["ctest", "--test-dir", TREE, "--output-on-failure"])
         os.environ["DRMSQUEEZE_BUILD_TREE"] = str(TREE)  # where clang-tidy finds the compilation database

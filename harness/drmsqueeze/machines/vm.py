@@ -214,7 +214,7 @@ def choose_accelerator(guest: Guest, programs: Path) -> Accelerator:
             progress.say(f"accelerator: {name} ({why}); the guest is {time_scale} times slower than the host")
             return
 
-    inputs = dict(_host_boot()) | {"kernel": guest.kernel.path.name, "agent": programs.name}
+    inputs = dict(_host_boot()) | {"kernel": guest.kernel.path.name}
     entry = cache.get("accelerators", inputs, build)
     return Accelerator(**json.loads((entry / "accelerator.json").read_text()))
 
