@@ -28,11 +28,11 @@
 enum mali_jm_irq { MALI_IRQ_JOB, MALI_IRQ_MMU, MALI_IRQ_GPU };
 
 enum mali_jm_fault {
-	MALI_FAULT_LOSE_INTERRUPT,
-	MALI_FAULT_NEVER_FINISH,
-	MALI_FAULT_FINISH_WITH_STATUS,
-	MALI_FAULT_DELAY_JOB,
-	MALI_FAULT_CORRUPT_WRITE,
+	MALI_FAULT_LOSE_INTERRUPT,	/* each job event; it stands in RAWSTAT, but does not raise the line */
+	MALI_FAULT_NEVER_FINISH,	/* each chain, at its start; it does nothing until HARD_STOP or reset */
+	MALI_FAULT_FINISH_WITH_STATUS,	/* each chain, at its start; its first job ends with VALUE instead */
+	MALI_FAULT_DELAY_JOB,		/* each chain, at its start; VALUE us, ended early by switching the fault off */
+	MALI_FAULT_CORRUPT_WRITE,	/* each WRITE_VALUE; what is written is XORed with VALUE */
 };
 
 enum mali_jm_counter {
