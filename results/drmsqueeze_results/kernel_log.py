@@ -84,7 +84,7 @@ def _frames(lines: Iterable[Line]) -> Iterator[str]:
 
 def naming_frame(frames: Iterable[str]) -> str | None:
     """The first function that is not merely how every task waits or crashes."""
-    return next((normalise(f) for f in frames if not FRAMES_THAT_WAIT.match(f)), None)
+    return next((f for f in map(normalise, frames) if not FRAMES_THAT_WAIT.match(f)), None)
 
 
 def _report(lines: Sequence[Line], start: int, limit: int) -> Sequence[Line]:

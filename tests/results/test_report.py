@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: MIT
+"""Reports, read as a browser would read them: complete, self-contained, and with sums that are right."""
+
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+import comparisons
+from conftest import DATA, edit
+from drmsqueeze_results.comparison import compare
+from drmsqueeze_results.errors import BadComparison
+from drmsqueeze_results.outcomes import judge
+from drmsqueeze_results.report import summary_table, write_report
+
+VOID = {"meta", "br", "hr", "img", "link", "input"}
+REFERENCES = {"src", "href", "xlink:href", "action", "data", "poster", "srcset"}
+
+
+class Page(HTMLParser):
+    """Tables, plots, text and references of a page; `unbalanced` are end tags that close nothing."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.stack: list[str] = []
+        self.unbalanced: list[str] = []
+        self.references: list[str] = []
+        self.ids: list[str] = []
+        self.tables: list[list[list[str]]] = []
+        self.plots: list[str] = []
+        self.words: list[str] = []
+        self.tags: set[str] = set()
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        self.tags.add(tag)
+        self.references += [value or "" for name, value in attrs if name in REFERENCES]
+        self.ids += [value or "" for name, value in attrs if name == "id"]
+        if tag == "table":
+            self.tables.append([])
+        elif tag == "tr":
+            self.tables[-1].append([])
+        elif tag in ("td", "th"):
+            self.tables[-1][-1].append("")
+        elif tag == "svg":
+            self.plots.append(values.get("aria-label") or "")
+        if tag not in VOID:
+            self.stack.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.stack.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        if not self.stack or self.stack.pop() != tag:
+            self.unbalanced.append(tag)
+
+    def handle_data(self, data: str) -> None:
+        if self.stack and self.stack[-1] != "style":
+            self.words.append(data)
+        if self.tables and self.stack and self.stack[-1] in ("td", "th"):
+            self.tables[-1][-1][-1] += data
+
+    @property
+    def text(self) -> str:
+        return re.sub(r"\s+", " ", " ".join(self.words))
+
+
+def external(text: str) -> list[str]:
+    """What a browser would fetch. Names of XML name spaces are no addresses."""
+    page = Page(text)
+    found = [reference for reference in page.references if not reference.startswith("#")]
+    found += re.findall(r"@import[^;]*|url\((?!#)[^)]*\)", text)
+    found += re.findall(r"https?://(?!www\.w3\.org/(?:2000/svg|1999/xlink))[^\s\"<]*", text)
+    return found
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> Path:
+    """What `drmsqueeze demo` leaves: a comparison, and the pair of runs with the trap."""
+    some = {"completed": 20, "p50_ms": 30}
+    bad = {"completed": 4, "failed": 16, "p50_ms": 12, "status": "fail"}
+    directory = comparisons.make(tmp_path / "demo", {1.0: {"a": [some] * 3, "b": [some] * 3}, 0.02: {"a": [some] * 3, "b": [bad] * 3}})
+    for run in (directory / "runs").iterdir():
+        planned = json.loads((run / "run.json").read_text())
+        for name in ("facts.json", "samples.jsonl"):
+            shutil.copy(DATA / "runs" / "completed" / name, run / name)
+        edit(run / "facts.json", **{member: planned[member] for member in ("level", "arm", "index", "block")})
+    compare(directory)
+    trap = directory / "trap"
+    for number, name in enumerate(("hung-silent-sysrq", "trap-lives")):
+        shutil.copytree(DATA / "runs" / name, trap / f"{number:04d}")
+        judge(trap / f"{number:04d}")
+    edit(trap / "0001" / "facts.json", kernel={"release": "6.12.117", "variant": "lab+panfrost-nowait", "config_sha256": None})
+    (trap / "plan.json").write_text(json.dumps(
+        {"scenario": {"name": "shrinker-waits-for-fence", "traps": [{"trap": "shrinker-waits-for-fence"}]}}))
+    return directory
+
+
+def test_page_is_sound_and_needs_nothing_from_outside(demo: Path) -> None:
+    text = write_report(demo).read_text()
+    page = Page(text)
+    assert page.unbalanced == [] and page.stack == []
+    assert external(text) == []
+    assert "script" not in page.tags
+    assert len(page.ids) == len(set(page.ids)), "two elements share an id"
+    assert {reference[1:] for reference in page.references} <= set(page.ids), "a reference leads nowhere"
+
+
+def test_the_check_for_references_can_fail(demo: Path) -> None:
+    text = write_report(demo).read_text()
+    for smuggled in ('<img src="https://example.org/x.png">', '<link href="style.css">', "<style>@import 'x';</style>",
+                     '<div style="background: url(x.png)"></div>'):
+        assert external(text.replace("</main>", smuggled + "</main>")), smuggled
+
+
+def test_page_tells_what_was_found(demo: Path) -> None:
+    page = Page(write_report(demo).read_text())
+    sentence = json.loads((demo / "compare.json").read_text())["verdict"]["sentence"]
+    assert sentence in page.text
+    assert page.text.index(sentence) < page.text.index("Findings"), "the verdict comes first"
+    assert page.plots == ["Shares of outcomes over memory left, by kernel", "Latency of completed jobs over memory left, by kernel",
+                          "Available memory and memory pressure over time", "Available memory and memory pressure over time"]
+    for words in ("locked up: the machine went silent with 1 job in flight", "failed the job in 31 ms, and the machine lives",
+                  "Planted:", "panfrost_mmu_map_fault_addr", "panfrost_core_dump", "What this does not show",
+                  "./drmsqueeze compare configs/panfrost-heap.json --a lab --b lab+panfrost-nowait --runs 3 --seed 1",
+                  "./drmsqueeze run configs/traps/shrinker-waits-for-fence.json --kernel lab+panfrost-nowait"):
+        assert words in page.text, words
+
+
+def test_rows_of_the_table_sum_up(demo: Path) -> None:
+    head, *rows = Page(write_report(demo).read_text()).tables[0]
+    fates = [at for at, name in enumerate(head) if name in ("completed", "failed", "timed out", "stalled", "hung", "lost", "corrupted")]
+    assert len(rows) == 4
+    for row in rows:
+        assert sum(int(row[at].split()[0]) for at in fates) == int(row[head.index("jobs")]) == 60
+
+
+def test_plots_take_the_colour_of_the_page_and_show_both_arms(demo: Path) -> None:
+    text = write_report(demo).read_text()
+    shares = text[text.index("<svg"):text.index("</svg>")]
+    assert "currentColor" in shares and "#010203" not in text
+    assert "<pattern" in shares, "outcomes are told apart by colour alone"
+    words = Page(shares).text
+    for word in ("100 %", "2 %", "A", "B", "completed", "failed"):
+        assert word in words, word
+
+
+def test_reports_are_reproducible(demo: Path) -> None:
+    first = write_report(demo).read_bytes()
+    assert write_report(demo).read_bytes() == first
+
+
+def test_hostile_text_stays_text(demo: Path) -> None:
+    """A console log is written by whatever crashed: none of it becomes markup."""
+    console = demo / "trap" / "0000" / "console.log"
+    console.write_text(console.read_text() + "[   20.0] Kernel panic - not syncing: <script>alert(1)</script>\n")
+    text = write_report(demo).read_text()
+    assert "<script" not in text and "&lt;script&gt;" in text
+
+
+def test_summary_and_ktap(demo: Path) -> None:
+    write_report(demo)
+    summary = (demo / "summary.md").read_text()
+    assert summary.startswith("## panfrost-heap: lab against lab+panfrost-nowait\n")
+    assert "| 2 % | lab+panfrost-nowait | 3 | 60 | 12 (20 %) | 48 (80 %) | 0 | 0 | 0 | 12 ms | 36 ms |" in summary
+    assert "> Planted on purpose: shrinker-waits-for-fence." in summary
+    lines = (demo / "results.ktap").read_text().splitlines()
+    assert lines[:2] == ["KTAP version 1", "1..14"]
+    assert lines[2] == "ok 1 panfrost-heap.lab.level-0.05.run-0000"
+    assert all(re.fullmatch(rf"ok {number} \S+", line) for number, line in enumerate(lines[2:], 1))
+
+
+def test_ktap_tells_errors_and_skips(tmp_path: Path) -> None:
+    for name in ("failed", "skip-unsupported", "completed"):
+        shutil.copytree(DATA / "runs" / name, tmp_path / "set" / name)
+    write_report(tmp_path)
+    assert (tmp_path / "results.ktap").read_text() == (
+        "KTAP version 1\n1..3\n"
+        "ok 1 panfrost-heap.lab.level-0.05.run-completed\n"
+        "not ok 2 panfrost-heap.lab.level-0.05.run-failed # fail unexpected-outcome\n"
+        "ok 3 panfrost-heap.lab.level-0.05.run-skip-unsupported # SKIP unsupported\n")
+
+
+@pytest.mark.parametrize("name", [
+    "boot-timeout", "corrupted", "hog-killed", "hung-in-flight", "infrastructure", "injected", "lost-record", "no-jobs",
+    "restored-false", "skip-unsupported", "stalled", "timed-out", "warn"])
+def test_runs_of_every_shape_can_be_reported(tmp_path: Path, name: str) -> None:
+    directory = tmp_path / name
+    shutil.copytree(DATA / "runs" / name, directory)
+    run = judge(directory)
+    text = write_report(directory).read_text()
+    page = Page(text)
+    assert page.unbalanced == [] and external(text) == []
+    for reason in run.verdict.reasons:
+        assert re.sub(r"\s+", " ", reason) in page.text
+
+
+def test_terminal_table(demo: Path) -> None:
+    console = Console(width=140, record=True, file=open("/dev/null", "w"))
+    console.print(summary_table(compare(demo)))
+    assert "48 (80 %)" in console.export_text()
+
+
+def test_nothing_to_report_on(tmp_path: Path) -> None:
+    with pytest.raises(BadComparison, match="no run and no comparison"):
+        write_report(tmp_path)
