@@ -12,7 +12,26 @@ namespace
 
 nlohmann::json verdict(const std::string &reason)
 {
-	return {{"ok", reason.empty()}, {"reason", reason.empty() ? nlohmann::json() : nlohmann::json(reason)}};
+	if (reason.empty())
+		return {{"can", true}};
+	return {{"can", false}, {"reason", reason}};
+}
+
+/* A stressor can run when one driver of this machine lets it. */
+nlohmann::json stressor_verdict(const StressorDescriptor &stressor)
+{
+	nlohmann::json drivers = nlohmann::json::object();
+	std::string reasons;
+	bool can = false;
+	for (const Driver *driver : all_drivers()) {
+		std::string reason = stressor.unsupported(*driver);
+		drivers[driver->name] = verdict(reason);
+		can |= reason.empty();
+		reasons += (reasons.empty() ? "" : "; ") + reason;
+	}
+	nlohmann::json all = verdict(can ? "" : reasons);
+	all["drivers"] = drivers;
+	return all;
 }
 
 } // namespace
@@ -25,9 +44,9 @@ nlohmann::json describe_capabilities(const Root &root)
 	for (const Driver *driver : all_drivers()) {
 		auto context = driver->open();
 		drivers[driver->name] = verdict(context ? "" : context.error().reason);
-		for (const StressorDescriptor *stressor : all_stressors())
-			stressors[stressor->kind][driver->name] = verdict(stressor->unsupported(*driver));
 	}
+	for (const StressorDescriptor *stressor : all_stressors())
+		stressors[stressor->kind] = stressor_verdict(*stressor);
 	for (const InjectorDescriptor *injector : all_injectors())
 		injectors[injector->kind] = verdict(injector->unsupported(root));
 	return {{"schema", "drmsqueeze.capabilities/1"},

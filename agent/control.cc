@@ -24,8 +24,7 @@ void Control::fail(int code, std::string_view reason)
 
 void *shared_memory(uint64_t bytes)
 {
-	void *memory =
-		mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	void *memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 	return memory == MAP_FAILED ? nullptr : memory;
 }
 

@@ -13,10 +13,10 @@ namespace drmsqueeze
 {
 
 enum class Phase : uint32_t {
-	setup,   /* clients get ready */
-	run,     /* clients submit */
-	stop,    /* no new jobs: all is being given back, or has been */
-	over,    /* nobody waits for anything any more */
+	setup, /* clients get ready */
+	run,   /* clients submit */
+	stop,  /* no new jobs: all is being given back, or has been */
+	over,  /* nobody waits for anything any more */
 };
 
 enum class Arming : uint32_t { wanted_not, wanted, armed, failed };

@@ -36,7 +36,8 @@ json chosen_in(const Root &root, std::string_view file)
 		return {};
 	size_t begin = text->find('[');
 	size_t end = text->find(']');
-	return begin == std::string::npos || end == std::string::npos ? json() : json(text->substr(begin + 1, end - begin - 1));
+	return begin == std::string::npos || end == std::string::npos ? json()
+								      : json(text->substr(begin + 1, end - begin - 1));
 }
 
 /* The first line of /proc/swaps after the heading: "NAME TYPE SIZE USED PRIORITY", sizes in KiB. */

@@ -91,7 +91,12 @@ int run_evidence(const Root &root, const Recorder &recorder, Control &control)
 			send_file(recorder, control, source.name, *text);
 	std::error_code error;
 	for (const auto &card : std::filesystem::directory_iterator(root.path("/sys/kernel/debug/dri"), error)) {
+		/* The same device again under its other names and as a render node. */
 		std::string name = card.path().filename().string();
+		constexpr int kFirstNonPrimary = 64;
+		if (name.find_first_not_of("0123456789") != std::string::npos ||
+		    std::atoi(name.c_str()) >= kFirstNonPrimary)
+			continue;
 		for (const char *file : {"name", "clients", "gem_names"})
 			if (auto text = root.read(fmt::format("/sys/kernel/debug/dri/{}/{}", name, file)); text)
 				send_file(recorder, control, fmt::format("evidence/dri-{}-{}.txt", name, file), *text);

@@ -98,7 +98,8 @@ public:
 			list.push_back(std::move(entry));
 		}
 		send_file(recorder_, control_, "injections.json", list.dump(1) + "\n");
-		auto environment = describe_environment(seat_.root, driver_.name, driver_.module, seat_.idle_available_kib);
+		auto environment =
+			describe_environment(seat_.root, driver_.name, driver_.module, seat_.idle_available_kib);
 		send_file(recorder_, control_, "environment.json", environment.dump(1) + "\n");
 	}
 
@@ -203,7 +204,8 @@ int run_request(const AgentOptions &options, const Recorder &recorder, Control &
 {
 	Request request = parse_request(recorder.request());
 	if (!is_target(Root())) {
-		control.fail(EPERM, fmt::format("neither an ivshmem device nor {}: this machine is no target", kTargetMark));
+		control.fail(EPERM,
+			     fmt::format("neither an ivshmem device nor {}: this machine is no target", kTargetMark));
 		return kExitError;
 	}
 	const Driver *driver = find_driver(request.driver);
@@ -237,11 +239,8 @@ int run_agent(const AgentOptions &options)
 	Control *control = make_control();
 	if (!control)
 		return kExitError;
-	recorder->put({.kind = Kind::hello,
-		       .a = getpid(),
-		       .b = calibrate_ns(),
-		       .c = wall_ns(),
-		       .text = DRMSQUEEZE_VERSION});
+	recorder->put(
+		{.kind = Kind::hello, .a = getpid(), .b = calibrate_ns(), .c = wall_ns(), .text = DRMSQUEEZE_VERSION});
 	int exit_status = kExitBadScenario;
 	try {
 		exit_status = run_request(options, *recorder, *control);

@@ -33,10 +33,10 @@ enum class Fate : uint16_t { completed, corrupted, failed, timed_out, stalled, h
 
 /** Bits of an end record's c. */
 enum EndFlag : int64_t {
-	kLate = 1,          /* signalled after its deadline */
-	kAfterRelease = 2,  /* ended once everything was being given back */
-	kVictim = 4,        /* taken down by the reset of another job */
-	kSubmitFailed = 8,  /* never reached the GPU */
+	kLate = 1,         /* signalled after its deadline */
+	kAfterRelease = 2, /* ended once everything was being given back */
+	kVictim = 4,       /* taken down by the reset of another job */
+	kSubmitFailed = 8, /* never reached the GPU */
 };
 
 /** Codes of a release record. */

@@ -17,8 +17,8 @@ struct RingMemory {
 };
 
 /**
- * The file through which user space maps BAR 2 of the first PCI device 1af4:1110 (QEMU's ivshmem; docs/specs/ivshmem-spec
- * of QEMU), or ENODEV.
+ * The file through which user space maps BAR 2 of the first PCI device 1af4:1110 (QEMU's ivshmem;
+ * docs/specs/ivshmem-spec of QEMU), or ENODEV.
  */
 Result<std::string> find_ivshmem(const Root &root);
 

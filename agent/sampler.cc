@@ -25,14 +25,10 @@ struct Value {
 };
 
 constexpr Value kValues[] = {
-	{0, "mem_available_kib", "MemAvailable:", "", 1},
-	{0, "mem_free_kib", "MemFree:", "", 1},
-	{0, "swap_free_kib", "SwapFree:", "", 1},
-	{0, "shmem_kib", "Shmem:", "", 1},
-	{1, "pgscan_direct", "pgscan_direct ", "", 1},
-	{1, "oom_kill", "oom_kill ", "", 1},
-	{2, "psi_some_avg10", "some ", "avg10=", 100},
-	{2, "psi_full_avg10", "full ", "avg10=", 100},
+	{0, "mem_available_kib", "MemAvailable:", "", 1}, {0, "mem_free_kib", "MemFree:", "", 1},
+	{0, "swap_free_kib", "SwapFree:", "", 1},         {0, "shmem_kib", "Shmem:", "", 1},
+	{1, "pgscan_direct", "pgscan_direct ", "", 1},    {1, "oom_kill", "oom_kill ", "", 1},
+	{2, "psi_some_avg10", "some ", "avg10=", 100},    {2, "psi_full_avg10", "full ", "avg10=", 100},
 	{2, "psi_some_total_us", "some ", "total=", 1},
 };
 

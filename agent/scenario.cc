@@ -14,8 +14,8 @@ constexpr double kMaxScale = 10000;
 
 /* Members of a scenario that are for the harness, or for whoever reads the results. */
 constexpr std::initializer_list<const char *> kNotForAgent = {
-	"schema", "description", "machine", "levels", "deadline_ms", "grace_ms", "driver_timeout_ms", "phases",
-	"seed",   "runs",        "expect",  "time_scale",
+	"schema", "description", "machine", "levels", "deadline_ms", "grace_ms", "driver_timeout_ms",
+	"phases", "seed",        "runs",    "expect", "time_scale",
 };
 
 void add_items(std::vector<Item> &items, std::vector<JsonReader> readers, const char *kind)

@@ -105,8 +105,8 @@ Status Supervisor::set_up()
 		return offset.error();
 	control_.log_offset_ns.store(*offset);
 
-	auto evidence = spawn("drmsq-evidence", kFirstOomKilled,
-			      [this] { return run_evidence(Root(), recorder_, control_); });
+	auto evidence =
+		spawn("drmsq-evidence", kFirstOomKilled, [this] { return run_evidence(Root(), recorder_, control_); });
 	if (!evidence)
 		return evidence.error();
 	auto probe = spawn("drmsq-probe", kFirstOomKilled,
@@ -137,8 +137,7 @@ Status Supervisor::fork_clients()
 	uint32_t first_slot = 0;
 	for (auto &stressor : stressors_) {
 		for (uint32_t context = 0; context < stressor->clients(); context++) {
-			ClientSeat seat{request_, driver_,  recorder_,  control_,
-					table_,   client,   context,    first_slot};
+			ClientSeat seat{request_, driver_, recorder_, control_, table_, client, context, first_slot};
 			auto pid = spawn(kClientComm, kFirstOomKilled, [&] {
 				Status status = stressor->run_client(seat);
 				if (!status)
@@ -207,9 +206,9 @@ void Supervisor::release_all()
 	if (!tick_until([this] { return control_.release.load() != Release::wanted; }, scaled(kReleaseLimit)))
 		witness("release-blocked");
 	tick_until([this] { return table_.in_flight() == 0; }, request_.grace_ns);
-	table_.end_all(kNoClient, {.fate = Fate::hung,
-				   .flags = kLate | kAfterRelease,
-				   .reason = "unsignalled after release and grace"});
+	table_.end_all(
+		kNoClient,
+		{.fate = Fate::hung, .flags = kLate | kAfterRelease, .reason = "unsignalled after release and grace"});
 	control_.phase.store(Phase::over);
 }
 
@@ -268,9 +267,8 @@ void Supervisor::beat()
 	if (now < next_beat_ns_)
 		return;
 	next_beat_ns_ = now + scaled(kBeat);
-	recorder_.put({.kind = Kind::beat,
-		       .a = static_cast<int64_t>(control_.jobs_ended.load()),
-		       .b = table_.in_flight()});
+	recorder_.put(
+		{.kind = Kind::beat, .a = static_cast<int64_t>(control_.jobs_ended.load()), .b = table_.in_flight()});
 }
 
 void Supervisor::read_log()

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The supervisor runs the clients and watches them: heartbeats, deadlines, the kernel log, the release test. Its watching
- * thread does no allocating system call from the moment the clients run: memory locked, descriptors open, helpers (probe,
- * evidence) forked beforehand, and everything that may block is done by somebody else.
+ * The supervisor runs the clients and watches them: heartbeats, deadlines, the kernel log, the release test. Its
+ * watching thread does no allocating system call from the moment the clients run: memory locked, descriptors open,
+ * helpers (probe, evidence) forked beforehand, and everything that may block is done by somebody else.
  */
 #pragma once
 

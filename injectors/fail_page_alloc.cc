@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fail-page-alloc: makes page allocations fail (lib/fault-inject.c, Documentation/fault-injection). Every knob is written,
- * none is left as somebody else had it. What fired is counted from `times`, which is therefore finite: the log's own
- * messages are silenced by __GFP_NOWARN. An injected failure hits the allocation before reclaim could run, so it tests
- * error paths and says nothing about GFP flags.
+ * fail-page-alloc: makes page allocations fail (lib/fault-inject.c, Documentation/fault-injection). Every knob is
+ * written, none is left as somebody else had it. What fired is counted from `times`, which is therefore finite: the
+ * log's own messages are silenced by __GFP_NOWARN. An injected failure hits the allocation before reclaim could run, so
+ * it tests error paths and says nothing about GFP flags.
  */
 #include <cerrno>
 #include <charconv>
@@ -248,8 +248,9 @@ std::string unsupported(const Root &root)
 {
 	for (const char *knob : {"probability", "stacktrace-depth"})
 		if (!root.exists(knob_path(knob)))
-			return knob_path(knob) + " is missing (CONFIG_FAIL_PAGE_ALLOC, CONFIG_FAULT_INJECTION_DEBUG_FS, "
-						  "CONFIG_FAULT_INJECTION_STACKTRACE_FILTER, debugfs mounted)";
+			return knob_path(knob) +
+			       " is missing (CONFIG_FAIL_PAGE_ALLOC, CONFIG_FAULT_INJECTION_DEBUG_FS, "
+			       "CONFIG_FAULT_INJECTION_STACKTRACE_FILTER, debugfs mounted)";
 	return {};
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * hog: a process that holds (1 - level) of the memory that was available while idle. It is protected from the OOM killer,
- * or it would be the first to go and take the pressure with it; if it dies all the same the run must know.
+ * hog: a process that holds (1 - level) of the memory that was available while idle. It is protected from the OOM
+ * killer, or it would be the first to go and take the pressure with it; if it dies all the same the run must know.
  */
 #include "injectors/hog.h"
 
@@ -123,9 +123,8 @@ public:
 		if (!shared)
 			return Error{ENOMEM, "hog: no shared memory"};
 		progress_ = new (shared) Progress();
-		auto pid = spawn("drmsqueeze-hog", kNeverOomKilled, [&] {
-			return run_hog(options_, wanted_, seat.request.seed, *progress_);
-		});
+		auto pid = spawn("drmsqueeze-hog", kNeverOomKilled,
+				 [&] { return run_hog(options_, wanted_, seat.request.seed, *progress_); });
 		if (!pid)
 			return pid.error();
 		pid_ = *pid;

@@ -9,11 +9,11 @@
  * (panfrost_mmu_map_fault_addr). PANFROST_MMAP_BO refuses heaps ("pages are not pinned", panfrost_ioctl_mmap_bo), but a
  * dma-buf exported from one can be mapped: drm_gem_dmabuf_mmap goes straight to drm_gem_shmem_mmap, which knows nothing
  * of heaps, and the fault handler hands out bo->base.pages[], the very pages that the GPU writes to. Two rules follow:
- *  - never map a heap in which no job has completed: with pages_use_count 0 the mmap itself would populate all of it, and
- *    the GPU's next fault would find pages that are in no page table ("already mapped, bail out") and never end;
+ *  - never map a heap in which no job has completed: with pages_use_count 0 the mmap itself would populate all of it,
+ * and the GPU's next fault would find pages that are in no page table ("already mapped, bail out") and never end;
  *  - never touch what no completed job has written: there pages[] holds NULL, which drm_gem_shmem_fault does not check.
- * DMA_BUF_IOCTL_SYNC is left out: drm_gem_prime_dmabuf_ops has no begin_cpu_access, so it would only wait for fences, and
- * boards without coherency get write-combined mappings (map_wc).
+ * DMA_BUF_IOCTL_SYNC is left out: drm_gem_prime_dmabuf_ops has no begin_cpu_access, so it would only wait for fences,
+ * and boards without coherency get write-combined mappings (map_wc).
  */
 #include "stressors/drivers/driver.h"
 
@@ -215,8 +215,8 @@ public:
 		auto fence = Syncobj::create(device_.fd());
 		if (!fence)
 			return fence.error();
-		return std::unique_ptr<JobSlot>(new PanfrostSlot(device_.fd(), std::move(*chain), std::move(*view),
-								 std::move(*fence)));
+		return std::unique_ptr<JobSlot>(
+			new PanfrostSlot(device_.fd(), std::move(*chain), std::move(*view), std::move(*fence)));
 	}
 
 private:

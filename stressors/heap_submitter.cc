@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT */
+#include "stressors/heap_submitter.h"
+
+#include <cerrno>
+#include <fmt/format.h>
+
+#include "agent/clock.h"
+
+namespace drmsqueeze
+{
+
+namespace
+{
+
+/**
+ * What we do to learn a job's fate needs memory too. The fence is through, so nothing is measured here; if the
+ * memory does not come back the fate stays unknown.
+ */
+template <typename T, typename Call>
+Result<T> patiently(Call call)
+{
+	constexpr int kTries = 200;
+	constexpr int64_t kPause = 10 * kNsPerMs;
+	for (int i = 1;; i++) {
+		Result<T> result = call();
+		if (result || i == kTries)
+			return result;
+		sleep_ns(kPause);
+	}
+}
+
+} // namespace
+
+HeapSubmitter::HeapSubmitter(const TilerHeapOptions &options, const ClientSeat &seat, Context &context, Buffer *heap,
+			     uint32_t thread)
+	: options_(options), seat_(seat), context_(context), heap_(heap), thread_(thread)
+{
+}
+
+Status HeapSubmitter::set_up()
+{
+	for (uint32_t i = 0; i < options_.in_flight; i++) {
+		auto slot = context_.create_slot(options_.pattern.count());
+		if (!slot)
+			return slot.error();
+		Flight flight;
+		flight.slot = std::move(*slot);
+		flight.table_slot = seat_.first_slot + thread_ * options_.in_flight + i;
+		flight.lane = options_.heap == HeapKind::fresh
+				      ? 0
+				      : (seat_.context * options_.threads + thread_) * options_.in_flight + i;
+		flights_.push_back(std::move(flight));
+	}
+	writes_.reserve(options_.pattern.count());
+	auto log = KernelLog::open();
+	if (log)
+		log_.emplace(std::move(*log));
+	return {};
+}
+
+void HeapSubmitter::run()
+{
+	int64_t due = now_ns();
+	for (uint64_t n = 0; n < options_.jobs; n++) {
+		while (next_ - oldest_ == options_.in_flight)
+			finish_oldest();
+		pace(due);
+		if (seat_.control.phase.load() != Phase::run)
+			break;
+		if (launch(flight(next_)))
+			next_++;
+	}
+	while (oldest_ != next_)
+		finish_oldest();
+}
+
+/** Waits until the next job is due; jobs that end meanwhile are seen to at once. */
+void HeapSubmitter::pace(int64_t &due)
+{
+	if (options_.rate_hz <= 0)
+		return;
+	while (oldest_ != next_ && now_ns() < due) {
+		if (flight(oldest_).slot->wait(due) == 0)
+			finish_oldest();
+	}
+	sleep_until_ns(due);
+	due += static_cast<int64_t>(kNsPerS / options_.rate_hz);
+}
+
+/** False when the job has already ended. */
+bool HeapSubmitter::launch(Flight &flight)
+{
+	flight.job = seat_.table.begin(flight.table_slot, {.client = seat_.client,
+							   .context = seat_.context,
+							   .thread = thread_,
+							   .bytes = options_.pattern.bytes,
+							   .stressor = kStressor,
+							   .deadline_ns = seat_.request.deadline_ns});
+	flight.intent_ns = seat_.table.entry(flight.table_slot).intent_ns;
+	flight.heap = heap_;
+	if (options_.heap == HeapKind::fresh) {
+		auto fresh = context_.create_heap(options_.pattern.bytes);
+		if (!fresh) {
+			end(flight, {Fate::failed, fresh.error().code, kSubmitFailed, fresh.error().reason});
+			return false;
+		}
+		flight.fresh = std::move(*fresh);
+		flight.heap = flight.fresh.get();
+	}
+	options_.pattern.fill(writes_, flight.heap->address(), flight.lane, seat_.request.seed, flight.job);
+	flight.slot->describe(writes_);
+	int64_t begin = now_ns();
+	int error = flight.slot->submit(*flight.heap);
+	if (error) {
+		end(flight, {Fate::failed, error, kSubmitFailed, "submit"});
+		flight.fresh.reset();
+		return false;
+	}
+	seat_.table.submitted(flight.table_slot, now_ns() - begin);
+	return true;
+}
+
+void HeapSubmitter::finish_oldest()
+{
+	Flight &oldest = flight(oldest_);
+	wait(oldest);
+	if (seat_.control.phase.load() != Phase::over)
+		judge(oldest);
+	oldest.fresh.reset();
+	oldest_++;
+}
+
+/** Returns with the fence signalled, or when nobody waits any more: then the supervisor ends the job. */
+void HeapSubmitter::wait(Flight &flight)
+{
+	constexpr int64_t kSlice = 100 * kNsPerMs;
+	constexpr int64_t kPause = 10 * kNsPerMs;
+	while (seat_.control.phase.load() != Phase::over) {
+		int error = flight.slot->wait(now_ns() + kSlice);
+		if (error == 0)
+			return;
+		/* Under pressure the wait itself may lack memory (drm_syncobj_array_find). */
+		if (error != ETIME)
+			sleep_ns(kPause);
+	}
+}
+
+void HeapSubmitter::judge(Flight &flight)
+{
+	int64_t seen = now_ns();
+	seat_.table.signalled(flight.table_slot);
+	auto error = patiently<int>([&] { return flight.slot->fence_error(); });
+	if (!error)
+		return end(flight, {Fate::lost, error.error().code, 0, error.error().reason, seen});
+	if (*error)
+		return judge_failure(flight, *error, seen);
+	auto wrong = patiently<unsigned>([&] {
+		return options_.pattern.first_wrong(*flight.heap, flight.lane, seat_.request.seed, flight.job);
+	});
+	if (!wrong)
+		return end(flight, {Fate::lost, wrong.error().code, 0, wrong.error().reason, seen});
+	if (*wrong < options_.pattern.count()) {
+		auto reason = fmt::format("value {} of {} is wrong", *wrong + 1, options_.pattern.count());
+		return end(flight, {Fate::corrupted, 0, 0, reason, seen});
+	}
+	bool late = seen - flight.intent_ns > seat_.request.deadline_ns;
+	end(flight, {late ? Fate::stalled : Fate::completed, 0, 0, {}, seen});
+}
+
+void HeapSubmitter::judge_failure(Flight &flight, int error, int64_t seen)
+{
+	TimeoutRole role = timeout_role(flight);
+	const OutcomeRule &rule = outcome_of(seat_.driver, error, role);
+	auto reason = fmt::format("{} after {} of {} writes", rule.reason, flight.slot->writes_done(),
+				  options_.pattern.count());
+	end(flight, {rule.fate, error, rule.flags, reason, seen});
+}
+
+/**
+ * From the driver's messages within the job's life. A message is logged before the fence signals, so what has
+ * been logged by now is all that can concern this job.
+ */
+TimeoutRole HeapSubmitter::timeout_role(const Flight &flight)
+{
+	if (!log_)
+		return TimeoutRole::none;
+	int64_t offset = seat_.control.log_offset_ns.load();
+	log_->drain([&](const LogRecord &record) {
+		if (sign_of(seat_.driver, record.text) == LogSign::job_timeout)
+			last_timeout_ = {record.seq, record.t_ns + offset};
+	});
+	if (!last_timeout_ || last_timeout_->t_ns < flight.intent_ns)
+		return TimeoutRole::none;
+	return seat_.table.claim_timeout(flight.table_slot, last_timeout_->seq) ? TimeoutRole::culprit
+										: TimeoutRole::victim;
+}
+
+void HeapSubmitter::end(const Flight &flight, JobEnd end)
+{
+	int64_t seen = end.seen_ns ? end.seen_ns : now_ns();
+	if (seen - flight.intent_ns > seat_.request.deadline_ns)
+		end.flags |= kLate;
+	if (seat_.control.phase.load() != Phase::run)
+		end.flags |= kAfterRelease;
+	seat_.table.end(flight.table_slot, end);
+}
+
+} // namespace drmsqueeze

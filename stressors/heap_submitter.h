@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/* One submitting thread of tiler-heap: submits, waits, judges, records. Apart so that the bench can time it alone. */
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "agent/kernel_log.h"
+#include "stressors/heap_pattern.h"
+#include "stressors/stressor.h"
+
+namespace drmsqueeze
+{
+
+enum class HeapKind { fresh, persistent, shared };
+
+struct TilerHeapOptions {
+	HeapPattern pattern{};
+	uint64_t jobs = 0;  /* per thread */
+	double rate_hz = 0; /* per thread; 0 = back to back */
+	uint32_t in_flight = 1;
+	uint32_t contexts = 1;
+	uint32_t threads = 1;
+	HeapKind heap = HeapKind::fresh;
+};
+
+/** Its flights are a queue: the oldest is always waited for first. */
+class HeapSubmitter
+{
+public:
+	static constexpr const char *kStressor = "tiler-heap";
+
+	/** @heap is what all jobs write to; nullptr for heaps of their own. Borrows everything. */
+	HeapSubmitter(const TilerHeapOptions &options, const ClientSeat &seat, Context &context, Buffer *heap,
+		      uint32_t thread);
+
+	Status set_up();
+
+	/** All jobs, or those until the run's phase changes; returns with none in flight. */
+	void run();
+
+private:
+	/** One job in flight. */
+	struct Flight {
+		std::unique_ptr<JobSlot> slot;
+		std::unique_ptr<Buffer> fresh;
+		Buffer *heap = nullptr;
+		uint64_t job = 0;
+		int64_t intent_ns = 0;
+		uint32_t table_slot = 0;
+		unsigned lane = 0;
+	};
+
+	struct Timeout {
+		uint64_t seq;
+		int64_t t_ns;
+	};
+
+	Flight &flight(uint64_t number) { return flights_[number % options_.in_flight]; }
+	void pace(int64_t &due);
+	bool launch(Flight &flight);
+	void finish_oldest();
+	void wait(Flight &flight);
+	void judge(Flight &flight);
+	void judge_failure(Flight &flight, int error, int64_t seen);
+	TimeoutRole timeout_role(const Flight &flight);
+	void end(const Flight &flight, JobEnd end);
+
+	const TilerHeapOptions &options_;
+	const ClientSeat &seat_;
+	Context &context_;
+	Buffer *heap_;
+	uint32_t thread_;
+	std::vector<Flight> flights_;
+	std::vector<GpuWrite> writes_;
+	std::optional<KernelLog> log_; /* without it a timeout is only a failed job */
+	std::optional<Timeout> last_timeout_;
+	uint64_t oldest_ = 0;
+	uint64_t next_ = 0;
+};
+
+} // namespace drmsqueeze
