@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from drmsqueeze_results import statistics, verdicts
-from drmsqueeze_results.comparison_model import (Arm, ArmLevel, Bound, Cell, Comparison, Exposure, Level, Plan, PlannedCell,
-                                                 Share, Spread, Test)
+from drmsqueeze_results.comparison_model import (Arm, ArmLevel, Bound, Cell, Comparison, Exposure, Level, Plan,
+                                                 PlannedCell, Share, Spread, Test)
 from drmsqueeze_results.documents import from_plain, read_json, to_plain, validate, write_json
 from drmsqueeze_results.errors import BadComparison, BadRunDirectory
 from drmsqueeze_results.model import RARE, Outcome, Run, ScenarioId
@@ -119,15 +119,16 @@ def _boschloo(cells: Sequence[Cell], runs: Runs, outcome: str, level: float, arm
     with_a, with_b = (sum(run.jobs.of(Outcome(outcome)) > 0 for run in group) for group in of_arm)
     effect = with_b / n_b - with_a / n_a if n_a and n_b else None
     return Test(outcome, level, arms, BOSCHLOO, n_a + n_b, with_a + with_b,
-                statistics.rare_event_p(with_a, n_a, with_b, n_b), None, statistics.rare_event_p_attainable(n_a, n_b), effect)
+                statistics.rare_event_p(with_a, n_a, with_b, n_b), None,
+                statistics.rare_event_p_attainable(n_a, n_b), effect)
 
 
 def _testable(test: Test, alpha: float) -> bool:
     """Whether the test could have come out below alpha at all.
 
-    A permutation within blocks is conditional on how much the arms differ in each block: one with too few differing blocks
-    can never be significant, whichever way they point. Left out of the family it costs the other tests nothing, and the
-    family's error stays below alpha (Tarone 1990).
+    A permutation within blocks is conditional on how much the arms differ in each block: one with too few differing
+    blocks can never be significant, whichever way they point. Left out of the family it costs the other tests nothing,
+    and the family's error stays below alpha (Tarone 1990).
     """
     if test.method == PERMUTATION:
         attainable = statistics.permutation_p_attainable(test.differing)

@@ -34,7 +34,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Cell:
-    """What became of a planned run: exactly one of pass, fail, error, skip and missing. Counts of the first two are data."""
+    """What became of a planned run: exactly one of pass, fail, error, skip and missing. The first two are data."""
 
     index: int
     block: int
@@ -100,10 +100,10 @@ class Level:
 class Test:
     """A test of one outcome between the baseline and another arm; `level` null: over all levels, within blocks.
 
-    `n` is what it rests on: complete blocks (permutation) or runs (exact tests); `differing` of them are blocks in which
-    the arms differ, or runs with the event. `p_attainable` is the smallest p that this n could give; `p_adjusted` is null
-    where the data could not have come out significant. `effect` is the difference, second arm minus first, of mean shares
-    or of shares of runs.
+    `n` is what it rests on: complete blocks (permutation) or runs (exact tests); `differing` of them are blocks in
+    which the arms differ, or runs with the event. `p_attainable` is the smallest p that this n could give; `p_adjusted`
+    is null where the data could not have come out significant. `effect` is the difference, second arm minus first, of
+    mean shares or of shares of runs.
     """
 
     outcome: str

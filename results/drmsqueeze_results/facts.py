@@ -149,7 +149,7 @@ class RunData:
 
 
 def _json_lines(path: Path, damaged: list[str]) -> list[dict[str, Any]]:
-    """The documents of a .jsonl file. A line that is not JSON, as a kill leaves it, is left out and told in `damaged`."""
+    """The documents of a .jsonl file. A line that is no JSON object, as a kill leaves it, is told in `damaged`."""
     documents = []
     if not path.exists():
         return []
@@ -206,6 +206,7 @@ def read_run(directory: Path) -> RunData:
     damaged: list[str] = []
     lines = _json_lines(directory / "jobs.jsonl", damaged)
     console = directory / "console.log"
+    log = console.read_text(encoding="utf-8", errors="replace") if console.exists() else ""
     injections = _injections(directory / "injections.json", damaged)
     try:
         return RunData(
@@ -217,7 +218,7 @@ def read_run(directory: Path) -> RunData:
             injections=injections,
             environment=_optional_json(directory / "environment.json", dict, damaged) or {},
             scenario=_optional_json(directory / "scenario.json", dict, damaged) or {},
-            console=tuple(read_lines(console.read_text(encoding="utf-8", errors="replace")) if console.exists() else ()),
+            console=tuple(read_lines(log)),
             damaged=tuple(damaged),
         )
     except (KeyError, TypeError, ValueError) as e:

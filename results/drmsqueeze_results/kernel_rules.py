@@ -53,11 +53,12 @@ def _rule(name: str, pattern: str, severity: Severity, source: str, kind: str | 
 
 
 RULES: tuple[Rule, ...] = (
-    _rule("trap", r"drmsqueeze trap (?P<what>[\w-]+) \(planted\): (?!.* goes on: )", _INFO, "our lab/traps", pressure=True,
-          explained_by=frozenset(Outcome)),
+    _rule("trap", r"drmsqueeze trap (?P<what>[\w-]+) \(planted\): (?!.* goes on: )", _INFO, "our lab/traps",
+          pressure=True, explained_by=frozenset(Outcome)),
     _rule("model-unsupported", r"gpu_model (?P<what>\S+: unsupported: .*)", _ERROR, "our lab/models"),
     _rule("gpu-bad-access", r"gpu_model (?P<what>\S+: access to \S+?, which is .*)", _ERROR, "our lab/models"),
-    _rule("user-fault", r"traps: (?P<what>\S+?)\[\d+\] (?:general protection|trap) ", _ERROR, "arch/x86/kernel/traps.c"),
+    _rule("user-fault", r"traps: (?P<what>\S+?)\[\d+\] (?:general protection|trap) ", _ERROR,
+          "arch/x86/kernel/traps.c"),
     _rule("user-segfault", r"(?P<what>\S+?)\[\d+\]: segfault at ", _ERROR, "arch/x86/mm/fault.c", kind="user-fault"),
     _rule("kasan", r"BUG: KASAN: (?P<what>\S+ in \S+?)\+0x", _ERROR, "mm/kasan/report.c", lines=40),
     _rule("ubsan", r"UBSAN: (?P<what>\S+ in \S+?):\d+", _ERROR, "lib/ubsan.c", lines=20),
@@ -99,7 +100,8 @@ RULES: tuple[Rule, ...] = (
           "mm/page_alloc.c", pressure=True, lines=30),
     _rule("fault-injected", r"FAULT_INJECTION: forcing a failure", _INFO, "lib/fault-inject.c", pressure=True, lines=4),
     _rule("driver-timeout", r"(?P<what>panfrost) \S+: gpu sched timeout, js=", _WARNING,
-          "panfrost_job.c, panfrost_job_timedout()", pressure=True, explained_by=_GPU_STOPPED, witness="driver-timeout"),
+          "panfrost_job.c, panfrost_job_timedout()", pressure=True, explained_by=_GPU_STOPPED,
+          witness="driver-timeout"),
     _rule("driver-wedge", r"panfrost \S+: (?P<what>Soft-stop failed|AS_ACTIVE bit stuck|gpu soft reset timed out|gpu "
           r"hard reset timed out|error powering up gpu \w+|\w+ power transition timeout)", _ERROR,
           "panfrost_job.c, panfrost_mmu.c, panfrost_gpu.c", explained_by=frozenset({Outcome.HUNG}),
@@ -109,8 +111,9 @@ RULES: tuple[Rule, ...] = (
     _rule("gpu-job-fault", r"panfrost \S+: js fault, js=\d+, (?P<what>status=[^,]+)", _WARNING,
           "panfrost_job.c, panfrost_job_handle_err()", pressure=True, explained_by=_GPU_STOPPED),
     _rule("gpu-fault", r"panfrost \S+: (?P<what>GPU Fault) 0x", _ERROR, "panfrost_gpu.c"),
-    _rule("driver-probe", r"panfrost \S+: (?P<what>Fatal error during GPU init|failed to request \w+ irq|.* init failed) ?",
-          _ERROR, "panfrost_drv.c, panfrost_device.c"),
+    _rule("driver-probe",
+          r"panfrost \S+: (?P<what>Fatal error during GPU init|failed to request \w+ irq|\w+ init failed)", _ERROR,
+          "panfrost_drv.c, panfrost_device.c"),
     _rule("irq-latency", r"(?P<what>panfrost) \S+: unexpectedly high interrupt latency", _INFO, "panfrost_job.c",
           pressure=True),
     _rule("devcoredump-lost", r"(?P<what>panfrost) \S+: failed to allocate devcoredump file", _INFO, "panfrost_dump.c",
@@ -129,7 +132,7 @@ VICTIMS: tuple[tuple[str, re.Pattern[str]], ...] = (
 FRAMES_THAT_WAIT = re.compile(
     r"^(?:__schedule|schedule|schedule_timeout\w*|schedule_preempt_disabled|io_schedule\w*|preempt_schedule\w*|"
     r"__?(?:mutex|rwsem|down|rt_mutex|ww_mutex)\w*|(?:mutex|down|rwsem|ww_mutex)_\w+|wait_for_\w+|__wait_\w+|"
-    r"do_wait_\w+|dma_fence_\w*wait\w*|_raw_\w+|queued_\w+|native_\w+|dump_stack\w*|show_stack\w*|__might_\w+|asm_\w+|exc_\w+|"
-    r"ret_from_fork\w*|"
+    r"do_wait_\w+|dma_fence_\w*wait\w*|_raw_\w+|queued_\w+|native_\w+|dump_stack\w*|show_stack\w*|__might_\w+|asm_\w+|"
+    r"exc_\w+|ret_from_fork\w*|"
     r"__warn\w*|report_bug|handle_bug|panic|die|__die\w*|oops_\w+|page_fault_oops|watchdog\w*|__hrtimer\w*|"
     r"hrtimer\w*)$")

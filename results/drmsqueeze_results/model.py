@@ -18,8 +18,8 @@ class Outcome(str, Enum):
     LOST = "lost"
 
 
-# Outcomes that end a run or nearly so: their number of jobs says little, whether a run had one says all. Fixed here, and
-# not by looking at the data.
+# Outcomes that end a run or nearly so: their number of jobs says little, whether a run had one says all. Fixed here,
+# and not by looking at the data.
 RARE = frozenset({Outcome.STALLED.value, Outcome.HUNG.value, Outcome.LOST.value})
 
 

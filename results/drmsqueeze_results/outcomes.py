@@ -130,7 +130,8 @@ def _expected(case: _Case) -> Iterator[tuple[Status, str, str]]:
 def _found(case: _Case) -> Iterator[tuple[Status, str, str]]:
     for found in case.found:
         if found.severity is Severity.ERROR and not found.finding.expected:
-            yield Status.FAIL, "unexpected-finding", f"Not expected: {found.finding.signature} (seen {found.finding.count} times)."
+            yield (Status.FAIL, "unexpected-finding",
+                   f"Not expected: {found.finding.signature} (seen {found.finding.count} times).")
 
 
 def _did_nothing(case: _Case) -> Iterator[tuple[Status, str, str]]:
@@ -142,7 +143,7 @@ CHECKS: tuple[Check, ...] = (_infrastructure, _records, _never_fired, _hog, _did
 
 
 def _verdict(case: _Case) -> Verdict:
-    """The worst answer of all checks: an error (the test could not do its work) hides what it saw, but not the words."""
+    """The worst answer of all checks; where the test could not do its work, what it saw is told and decides nothing."""
     bye = case.data.facts.bye
     if bye and bye.code in SKIPS and not case.data.facts.jobs.intents:
         return Verdict(Status.SKIP, SKIPS[bye.code], (bye.reason,))

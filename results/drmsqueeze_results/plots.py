@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Plots as SVG text to be put into a page: legible in light and dark, in print, and without colours.
 
-Lines and words take the page's own colour; outcomes are told apart by hatching and arms by marker and dash as well as by
-colours from the set of Okabe and Ito.
+Lines and words take the page's own colour; outcomes are told apart by hatching and arms by marker and dash as well as
+by colours after the set of Okabe and Ito.
 """
 
 import io
@@ -94,7 +94,8 @@ def outcome_shares(comparison: Comparison, name: str) -> str:
                     _bar(axes, x, width * 0.9, level.arms[key])
                 else:
                     axes.text(x, 3, "no data", rotation=90, ha="center", va="bottom")
-            axes.text(group, -0.13, level_name(level.level), ha="center", va="top", transform=axes.get_xaxis_transform())
+            axes.text(group, -0.13, level_name(level.level), ha="center", va="top",
+                      transform=axes.get_xaxis_transform())
         axes.set_xticks([x for x, _ in ticks], [text for _, text in ticks])
         axes.tick_params(axis="x", length=0)
         axes.set_xlim(-0.6, len(comparison.levels) - 0.4)
@@ -105,7 +106,8 @@ def outcome_shares(comparison: Comparison, name: str) -> str:
         seen = [o for o in TITLES if any(a.outcomes[o.value].count for v in comparison.levels for a in v.arms.values())]
         handles = [matplotlib.patches.Patch(facecolor=FILLS[o][0], hatch=FILLS[o][1], edgecolor=EDGE, label=TITLES[o])
                    for o in seen]
-        axes.legend(handles=handles, loc="lower left", bbox_to_anchor=(0, 1), ncols=len(handles) or 1, borderaxespad=0.2)
+        axes.legend(handles=handles, loc="lower left", bbox_to_anchor=(0, 1), ncols=len(handles) or 1,
+                    borderaxespad=0.2)
 
     return _draw(name, "Shares of outcomes over memory left, by kernel", (10, 3.8), paint)
 

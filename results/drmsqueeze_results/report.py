@@ -35,7 +35,8 @@ def _lines(directory: Path, sections: Sequence[Section]) -> Iterator[tuple[str, 
         comparison = load_comparison(path.parent)
         for cell in comparison.cells:
             # In a comparison outcomes are what is measured: a run that gave data has done what it was for.
-            yield (f"{comparison.scenario.name}.{comparison.arms[cell.arm].kernel}.level-{cell.level:g}.run-{cell.index:04d}",
+            kernel = comparison.arms[cell.arm].kernel
+            yield (f"{comparison.scenario.name}.{kernel}.level-{cell.level:g}.run-{cell.index:04d}",
                    "pass" if cell.usable else cell.status, cell.reason_code)
 
 

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""What a report is made of: a comparison, or runs that belong together. Everything is worked out here; templates show it."""
+"""What a report is made of: a comparison, or runs that belong together.
+
+Everything is worked out here; templates only show it.
+"""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,8 +25,8 @@ from drmsqueeze_results.verdicts import ADJECTIVES, VERBS, level_name, milliseco
 MOST_STACKS = 12  # tasks shown per run; the rest is in evidence/
 # Frames worth a reader's eye in a stack that waits for itself.
 TELLING_FRAMES = re.compile(
-    r"^(?:panfrost|panthor|lima|msm|etnaviv|vgem|drm_sched|drm_gem|trap|dma_fence|dma_resv)_\w*|^(?:try_to_free_pages|shrink_slab|"
-    r"do_shrink_slab|__alloc_pages\w*|kswapd|balance_pgdat)$")
+    r"^(?:panfrost|panthor|lima|msm|etnaviv|vgem|drm_sched|drm_gem|trap|dma_fence|dma_resv)_\w*|"
+    r"^(?:try_to_free_pages|shrink_slab|do_shrink_slab|__alloc_pages\w*|kswapd|balance_pgdat)$")
 
 
 @dataclass(frozen=True)
@@ -147,15 +150,16 @@ def limits(runs: Sequence[Run]) -> tuple[str, ...]:
     environments = [run.environment for run in runs]
     models = sorted({e.driver.model for e in environments if e.driver.model})
     if models:
-        sentences.append(f"The GPU is a software model ({', '.join(models)}) behind the real driver: what the driver and the "
-                         "kernel's memory management do is real, the GPU's own speed is not.")
+        sentences.append(f"The GPU is a software model ({', '.join(models)}) behind the real driver: what the "
+                         "driver and the kernel's memory management do is real, the GPU's own speed is not.")
     scales = sorted({e.time_scale for e in environments if e.time_scale and e.time_scale != 1})
     if any(e.accelerator == "tcg" for e in environments):
         scaled = f"deadlines and timeouts are stretched {' or '.join(f'{s:g}' for s in scales)} times" if scales else (
             "deadlines and timeouts are unscaled")
-        sentences.append(f"The CPU is emulated (TCG) and slower than a board; {scaled}. Compare the kernels with each other; "
-                         "do not take the latencies for those of a board.")
-    sentences.append("Latencies are those of jobs that completed: survivors. A kernel that fails its slow jobs looks fast.")
+        sentences.append(f"The CPU is emulated (TCG) and slower than a board; {scaled}. Compare the kernels with each "
+                         "other; do not take the latencies for those of a board.")
+    sentences.append("Latencies are those of jobs that completed: survivors. A kernel that fails its slow jobs looks "
+                     "fast.")
     return tuple(sentences)
 
 
@@ -171,7 +175,8 @@ def _tests_grid(comparison: Comparison) -> Grid:
     rows = tuple(
         (ADJECTIVES[t.outcome], where(t), " / ".join(comparison.arms[arm].kernel for arm in t.arms),
          t.method.replace("-", " "), str(t.n), str(t.differing),
-         "-" if t.effect is None else f"{100 * t.effect:+.0f} points", p_value(t.p), adjusted(t), p_value(t.p_attainable))
+         "-" if t.effect is None else f"{100 * t.effect:+.0f} points", p_value(t.p), adjusted(t),
+         p_value(t.p_attainable))
         for t in comparison.tests)
     grid = Grid("Tests", ("outcome", "left", "kernels", "method", "n", "differing", "difference", "p", "adjusted",
                           "smallest possible"), (False,) * 4 + (True,) * 6, rows)
@@ -186,8 +191,8 @@ def _bound_sentences(comparison: Comparison) -> tuple[str, ...]:
         if mine:
             *others, last = (ADJECTIVES[b.outcome] for b in mine)
             never = f"{', '.join(others)} or {last}" if others else last
-            sentences.append(f"{arm.kernel}: no {never} in {mine[0].runs} runs. At {100 * mine[0].confidence:g} % confidence "
-                             f"each of these happens in at most {percent(mine[0].upper)} of such runs.")
+            sentences.append(f"{arm.kernel}: no {never} in {mine[0].runs} runs. At {100 * mine[0].confidence:g} % "
+                             f"confidence each of these happens in at most {percent(mine[0].upper)} of such runs.")
     return tuple(sentences)
 
 
@@ -199,7 +204,8 @@ def _exposure_grid(comparison: Comparison) -> Grid:
 
 
 def _gaps_grid(comparison: Comparison) -> Grid:
-    rows = tuple((str(c.index), str(c.block), level_name(c.level), comparison.arms[c.arm].kernel, c.status, c.reason_code or "")
+    rows = tuple((str(c.index), str(c.block), level_name(c.level), comparison.arms[c.arm].kernel, c.status,
+                  c.reason_code or "")
                  for c in comparison.cells if not c.usable)
     return Grid("Planned runs without data", ("run", "block", "level", "kernel", "status", "reason"),
                 (True, True, True, False, False, False), rows)
@@ -260,7 +266,8 @@ def describe_run(judgement: Judgement) -> str:
     if any(witness.kind == "heartbeat-lost" for witness in run.witnesses):
         in_flight = run.jobs.hung + run.jobs.lost
         fate = "hung" if run.jobs.hung else "lost"
-        return f"{kernel} locked up: the machine went silent with {in_flight} job{'s' * (in_flight != 1)} in flight ({fate})"
+        jobs = f"{in_flight} job{'s' * (in_flight != 1)} in flight ({fate})"
+        return f"{kernel} locked up: the machine went silent with {jobs}"
     if run.jobs.submitted == 0:
         return f"{kernel} ran no job ({run.verdict.reason_code})"
     if run.jobs.submitted == 1 and judgement.fates.others:
@@ -294,9 +301,11 @@ def runs_section(title: str, run_dirs: Sequence[Path], slug: str, config: str | 
     planted = {str(entry.get("trap") or entry.get("fault")) for _, judgement in judged
                for key in ("traps", "model_faults") for entry in judgement.data.scenario.get(key, ())}
     shown = [(kernel_of(judgement.run), judgement.data.samples) for _, judgement in judged if judgement.data.samples]
-    figures = [("Memory and pressure as really reached; one line for each run.", plots.over_time(shown, f"{slug}-time"))]
-    commands = dict.fromkeys(f"./drmsqueeze run {config or f'configs/{run.scenario.name}.json'} --kernel {kernel_of(run)} "
-                             f"--seed {run.scenario.seed}" for run in runs)
+    figures = [("Memory and pressure as really reached; one line for each run.",
+                plots.over_time(shown, f"{slug}-time"))]
+    commands = dict.fromkeys(
+        f"./drmsqueeze run {config or f'configs/{run.scenario.name}.json'} --kernel {kernel_of(run)} "
+        f"--seed {run.scenario.seed}" for run in runs)
     sentence = "; ".join(dict.fromkeys(describe_run(judgement) for _, judgement in judged)) + "."
     if planted:
         sentence = f"With a planted fault ({', '.join(sorted(planted))}): {sentence}"
@@ -326,7 +335,8 @@ def find_sections(directory: Path) -> tuple[Section, ...]:
         group = facts.parent.parent
         if not (group.name == "runs" and group.parent in comparisons):
             groups.setdefault(group, []).append(facts.parent)
-    sections: list[Section] = [comparison_section(path, f"comparison-{number}") for number, path in enumerate(comparisons)]
+    sections: list[Section] = [comparison_section(path, f"comparison-{number}")
+                               for number, path in enumerate(comparisons)]
     for number, (group, run_dirs) in enumerate(groups.items()):
         document = _plan_of(group / "plan.json") if (group / "plan.json").exists() else {}
         name = document.get("scenario", {}).get("name", group.name)

@@ -23,8 +23,9 @@ def share(counts: Sequence[int], totals: Sequence[int]) -> float | None:
     return sum(counts) / total if total else None
 
 
-def share_interval(counts: Sequence[int], totals: Sequence[int], seed: int) -> tuple[tuple[float, float] | None, str | None]:
-    """Interval of the share, and its kind: "bootstrap" (percentile, resampling runs) or "range" of the runs' own shares.
+def share_interval(counts: Sequence[int], totals: Sequence[int],
+                   seed: int) -> tuple[tuple[float, float] | None, str | None]:
+    """Interval of the share, and its kind: "bootstrap" (percentile, resampling runs) or "range" of the runs' shares.
 
     Runs that submitted nothing carry no share and are left out.
     """

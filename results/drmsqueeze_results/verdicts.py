@@ -12,11 +12,11 @@ VERBS = {
     Outcome.STALLED: "stalled", Outcome.HUNG: "hung", Outcome.LOST: "lost track",
 }
 ADJECTIVES = {
-    "completed": "completed jobs", "corrupted": "corrupted jobs", "failed": "failed jobs", "timed_out": "timed-out jobs",
-    "stalled": "stalls", "hung": "hangs", "lost": "lost jobs",
+    "completed": "completed jobs", "corrupted": "corrupted jobs", "failed": "failed jobs",
+    "timed_out": "timed-out jobs", "stalled": "stalls", "hung": "hangs", "lost": "lost jobs",
 }
-INJECTION_NOTE = ("Allocations were made to fail by injection ({}). That tests error paths; it cannot say which GFP flags "
-                  "are better, only real pressure can.")
+INJECTION_NOTE = ("Allocations were made to fail by injection ({}). That tests error paths; it cannot say which GFP "
+                  "flags are better, only real pressure can.")
 
 
 def percent(share: float) -> str:
@@ -68,7 +68,8 @@ def describe(kernel: str, arm: ArmLevel) -> str:
         if share.count and outcome.value in RARE:
             parts.append(f"{verb} in {share.runs_with} of {arm.runs} runs")
         elif share.count:
-            parts.append(f"{verb} {share.count} of {arm.submitted} jobs ({percent(share.share or 0)}, {interval(share)})")
+            portion = f"{percent(share.share or 0)}, {interval(share)}"
+            parts.append(f"{verb} {share.count} of {arm.submitted} jobs ({portion})")
     if completed or not parts:
         parts.append(f"completed {completed}{'' if parts else f' of {arm.submitted}'} jobs{speed}")
     return f"{kernel} " + " and ".join([", ".join(parts[:-1]), parts[-1]] if parts[:-1] else parts)
@@ -110,18 +111,18 @@ def _decision(plan: Plan, tests: Sequence[Test]) -> tuple[str, str]:
     if attainable is None:
         return "undecided", undecided + "no block has data of both."
     if attainable > plan.alpha:
-        return "undecided", undecided + (f"the smallest p that {blocks} blocks could reach is {p_value(attainable)}, at "
-                                         f"alpha {plan.alpha:g}.")
+        return "undecided", undecided + (f"the smallest p that {blocks} blocks could reach is {p_value(attainable)}, "
+                                         f"at alpha {plan.alpha:g}.")
     outcomes = " or ".join(dict.fromkeys(ADJECTIVES[t.outcome] for t in primary))
     if not differing:
         return "no-difference-seen", f"In none of {blocks} blocks did the kernels differ in {outcomes}."
     if all(t.p_adjusted is None for t in primary):
         attainable = permutation_p_attainable(differing)
-        return "undecided", undecided + (f"they differ in only {differing} of {blocks} blocks, with which the smallest p "
-                                         f"that could be reached is {p_value(attainable)}, at alpha {plan.alpha:g}.")
+        return "undecided", undecided + (f"they differ in only {differing} of {blocks} blocks, with which the smallest "
+                                         f"p that could be reached is {p_value(attainable)}, at alpha {plan.alpha:g}.")
     smallest = min(t.p_adjusted for t in primary if t.p_adjusted is not None)
-    return "no-difference-seen", (f"No difference beyond chance was seen over all levels in {outcomes} (smallest adjusted "
-                                  f"p {p_value(smallest)}); that does not show that there is none.")
+    return "no-difference-seen", (f"No difference beyond chance was seen over all levels in {outcomes} (smallest "
+                                  f"adjusted p {p_value(smallest)}); that does not show that there is none.")
 
 
 def _unfinished(cells: Sequence[Cell]) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from conftest import DATA
+from golden_data import DATA
 from drmsqueeze_results.model import Outcome
 
 TEMPLATE = json.loads((DATA / "run-completed.json").read_text())
@@ -20,7 +20,7 @@ Cell = Mapping[str, Any] | None
 def make(directory: Path, cells: Mapping[float, Mapping[str, Sequence[Cell]]], kernels: Mapping[str, str] = KERNELS,
          primary: Sequence[str] = ("failed", "hung")) -> Path:
     """Write DIR/plan.json and DIR/runs/NNNN/run.json. Run k of every arm at a level is a block."""
-    order = []
+    order: list[dict[str, Any]] = []
     runs = max(len(run_list) for arms in cells.values() for run_list in arms.values())
     for level, arms in cells.items():
         for number in range(runs):
@@ -33,7 +33,8 @@ def make(directory: Path, cells: Mapping[float, Mapping[str, Sequence[Cell]]], k
     directory.mkdir(exist_ok=True)
     (directory / "plan.json").write_text(json.dumps({
         "schema": "drmsqueeze.plan/1", "purpose": "compare", "scenario": {"name": "panfrost-heap"}, "arms": kernels,
-        "levels": list(cells), "runs": runs, "seed": 1, "alpha": 0.05, "primary_outcomes": list(primary), "order": order}))
+        "levels": list(cells), "runs": runs, "seed": 1, "alpha": 0.05, "primary_outcomes": list(primary),
+        "order": order}))
     return directory
 
 

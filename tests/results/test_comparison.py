@@ -10,7 +10,7 @@ import pytest
 
 import comparisons
 from comparisons import make
-from conftest import edit
+from golden_data import edit
 from drmsqueeze_results.comparison import compare, load_comparison
 from drmsqueeze_results.comparison_model import Comparison
 from drmsqueeze_results.errors import BadComparison
@@ -38,9 +38,9 @@ def test_whole_table(tmp_path: Path) -> None:
 | 2 % | lab+panfrost-nowait | 6 | 120 | 25 (21 %; 15–26) | 95 (79 %; 74–85) | 0 | 0 | 0 | 40 ms | 120 ms |"""
     assert result.verdict.code == "differ"
     assert result.verdict.sentence == (
-        "At 2 % of memory left, lab completed 120 of 120 jobs (median 150 ms); lab+panfrost-nowait failed 95 of 120 jobs "
-        "(79 %, 95 % interval 74 to 85 %) and completed 25 jobs (median 40 ms); neither hung: at most 39 % of runs, at 95 % "
-        "confidence. Over all levels the difference is beyond chance in failed jobs (p = 0.031).")
+        "At 2 % of memory left, lab completed 120 of 120 jobs (median 150 ms); lab+panfrost-nowait failed 95 of 120 "
+        "jobs (79 %, 95 % interval 74 to 85 %) and completed 25 jobs (median 40 ms); neither hung: at most 39 % of "
+        "runs, at 95 % confidence. Over all levels the difference is beyond chance in failed jobs (p = 0.031).")
     assert result.verdict.notes == ()
     assert result.carried_out
 
@@ -66,7 +66,8 @@ def verdict(tmp_path: Path, a: Any, b: Any, **more: Any) -> tuple[str, str]:
 def test_too_few_runs_cannot_decide_whatever_they_show(tmp_path: Path) -> None:
     code, sentence = verdict(tmp_path, BLOCKING[:3], NOWAIT[:3])
     assert code == "undecided"
-    assert "cannot be decided with so few runs: the smallest p that 3 blocks could reach is 0.25, at alpha 0.05." in sentence
+    assert "cannot be decided with so few runs" in sentence
+    assert sentence.endswith("the smallest p that 3 blocks could reach is 0.25, at alpha 0.05.")
 
 
 def test_enough_runs_but_too_few_that_differ(tmp_path: Path) -> None:
@@ -118,8 +119,8 @@ def test_every_planned_run_ends_in_one_status(tmp_path: Path) -> None:
     assert result.levels[0].arms["a"].submitted == 60, "an error's jobs were counted"
     assert result.tests[0].n == 2, "only blocks with both arms are pairs"
     assert result.verdict.notes == (
-        "4 of 12 planned runs gave no data: error (hog-killed), error (unreadable), missing, skip (ok). Their blocks are not "
-        "tested.",)
+        "4 of 12 planned runs gave no data: error (hog-killed), error (unreadable), missing, skip (ok). Their "
+        "blocks are not tested.",)
 
 
 def test_an_arm_without_data_is_not_comparable(tmp_path: Path) -> None:
@@ -132,7 +133,7 @@ def test_single_levels_are_never_more_certain_than_the_whole(tmp_path: Path) -> 
     result = compare(make(tmp_path / "c", {level: {"a": BLOCKING, "b": NOWAIT} for level in (0.1, 0.05, 0.02)}))
     whole = {t.outcome: t.p_adjusted for t in result.tests if t.level is None}
     single = [t for t in result.tests if t.level is not None and t.p_adjusted is not None]
-    assert single and all(t.p_adjusted >= (whole[t.outcome] or 1) for t in single)
+    assert single and all((t.p_adjusted or 0) >= (whole[t.outcome] or 1) for t in single)
 
 
 def test_more_than_two_arms_are_held_against_the_first(tmp_path: Path) -> None:
@@ -177,6 +178,7 @@ def test_false_alarms_of_the_verdict_stay_below_alpha(tmp_path: Path) -> None:
         def cell() -> dict[str, int]:
             failed = int(rng.binomial(20, rng.beta(1, 4)))
             return {"completed": 19 - min(failed, 19), "failed": min(failed, 19), "hung": int(rng.random() < 0.3)}
-        found = compare(make(tmp_path / str(trial), {0.02: {"a": [cell() for _ in range(6)], "b": [cell() for _ in range(6)]}}))
+        cells = {arm: [cell() for _ in range(6)] for arm in "ab"}
+        found = compare(make(tmp_path / str(trial), {0.02: cells}))
         alarms += found.verdict.code == "differ"
     assert alarms <= 4  # P(more than 4 of 24 at 5 %) is 0.6 %; the seed is fixed

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import DATA
+from golden_data import DATA
 from drmsqueeze_results import findings
 from drmsqueeze_results.kernel_log import blocked_tasks, naming_frame, normalise, read_lines, scan
 from drmsqueeze_results.kernel_rules import RULES
