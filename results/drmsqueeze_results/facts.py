@@ -2,7 +2,7 @@
 """The facts of a run directory as the harness left them, read and validated; nothing is judged here."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any, Mapping, Sequence
@@ -71,6 +71,11 @@ class SeenWitness:
     count: int
     job: int | None
     text: str | None
+
+    def named(self) -> "SeenWitness":
+        """The same with its first word as kind: recorders put details behind it ("d-state irq/25-panfrost")."""
+        word, _, rest = self.kind.partition(" ")
+        return replace(self, kind=word, text=" ".join(part for part in (rest, self.text) if part) or None)
 
 
 @dataclass(frozen=True)
@@ -194,7 +199,8 @@ def read_facts(directory: Path) -> Facts:
     path = directory / "facts.json"
     document = read_json(path, BadRunDirectory)
     validate(document, "facts", str(path), BadRunDirectory)
-    return from_plain(Facts, document)
+    facts = from_plain(Facts, document)
+    return replace(facts, witnesses=tuple(witness.named() for witness in facts.witnesses))
 
 
 def read_run(directory: Path) -> RunData:

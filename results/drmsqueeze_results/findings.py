@@ -96,7 +96,8 @@ def _fact_findings(data: RunData, matches: Sequence[Match], witnesses: Sequence[
         found.append(Found(Finding(kind, kind, 1, first_s, expected or expectation.names(kind), excerpt), severity))
 
     if restored is False:
-        left = [str(i.get("injector")) for i in data.injections or () if i.get("restored") is False]
+        left = [witness.text or "?" for witness in facts.witnesses if witness.kind == NOT_RESTORED]
+        left = left or [str(i.get("injector")) for i in data.injections or () if i.get("restored") is False]
         add(NOT_RESTORED, Severity.ERROR, facts.release.done_s if facts.release else None,
             "not as it was before: " + (", ".join(left) or "something that was taken"), False)
     if facts.machine.ended is Ended.SILENT:

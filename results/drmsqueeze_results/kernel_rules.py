@@ -122,10 +122,10 @@ RULES: tuple[Rule, ...] = (
 
 # Whom an OOM kill hit, by the task's name (cut to 15 characters by the kernel).
 VICTIMS: tuple[tuple[str, re.Pattern[str]], ...] = (
-    ("hog", re.compile(r"hog")),
-    ("client", re.compile(r"clie|stressor|tiler")),
-    ("agent", re.compile(r"^drmsqueeze")),
-    ("other", re.compile(r"")),
+    ("hog", re.compile(r"^drmsqueeze-hog")),
+    ("client", re.compile(r"^drmsq-client")),
+    ("agent", re.compile(r"^drmsqueeze-agen|^drmsq-superv")),
+    ("other", re.compile(r"")),  # the agent's expendable workers among them
 )
 
 # Functions that every waiting or crashing task has on its stack: they never name a bug.

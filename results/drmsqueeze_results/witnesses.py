@@ -15,8 +15,9 @@ SIGNS = {
     "workqueue-stall": True, "panic-hung": True, "blocked-tasks": True,
     "heartbeat-lost": False,
     "probe-ok": False, "trap-not-fired": False, "oom-kill": False, "hog-killed": False, "client-killed": False,
+    "not-restored": False,
 }
-_NOT_LISTED = frozenset({"probe-ok", "trap-not-fired", "oom-kill", "hog-killed", "client-killed"})
+_NOT_LISTED = frozenset({"probe-ok", "trap-not-fired", "oom-kill", "hog-killed", "client-killed", "not-restored"})
 
 
 def _order(witness: Witness) -> tuple[bool, float]:

@@ -11,7 +11,7 @@ import pytest
 from golden_data import DATA, edit
 from drmsqueeze_results.documents import from_plain
 from drmsqueeze_results.errors import BadRunDirectory
-from drmsqueeze_results.facts import Facts
+from drmsqueeze_results.facts import Facts, read_facts
 from drmsqueeze_results.model import Outcome, Run
 from drmsqueeze_results.outcomes import judge, load_run
 
@@ -187,6 +187,18 @@ def test_run_json_with_unknown_member_is_refused(golden: Golden) -> None:
     edit(directory / "run.json", mood="good")
     with pytest.raises(BadRunDirectory, match="mood"):
         load_run(directory)
+
+
+@pytest.mark.parametrize("kind, text, named", [
+    ("d-state kworker/0", "1", ("d-state", "kworker/0 1")), ("probe-failed no fence", "", ("probe-failed", "no fence")),
+    ("late-fence", None, ("late-fence", None))])
+def test_details_behind_a_witness_are_no_part_of_its_kind(golden: Golden, kind: str, text: str | None,
+                                                          named: tuple[str, str | None]) -> None:
+    directory = golden("completed")
+    edit(directory / "facts.json", witnesses=[{"kind": kind, "first_s": 1.0, "count": 1, "job": None, "text": text}])
+    witness, = read_facts(directory).witnesses
+    assert (witness.kind, witness.text) == named
+    assert [w.kind for w in judge(directory).witnesses] == [named[0]]
 
 
 def test_expectation_not_met_fails(golden: Golden) -> None:
