@@ -48,7 +48,8 @@ const nlohmann::json &JsonReader::at(const char *key, const char *expected)
 uint64_t JsonReader::integer(const char *key, uint64_t min, uint64_t max)
 {
 	const auto &value = at(key, "an integer");
-	if (!value.is_number_unsigned() || value.get<uint64_t>() < min || value.get<uint64_t>() > max)
+	bool natural = value.is_number_unsigned() || (value.is_number_integer() && value.get<int64_t>() >= 0);
+	if (!natural || value.get<uint64_t>() < min || value.get<uint64_t>() > max)
 		fail(key, fmt::format("an integer from {} to {}", min, max));
 	return value.get<uint64_t>();
 }
