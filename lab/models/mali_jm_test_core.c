@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Register-level tests of the Job Manager model: what the tests have in common.
+ */
+#include <linux/bitfield.h>
+#include <linux/delay.h>
+#include <linux/gfp.h>
+#include <linux/interrupt.h>
+#include <linux/io.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+
+#include "mali_jm_test.h"
+
+const u32 blocks[3] = {
+	[MALI_IRQ_JOB] = JOB_INT,
+	[MALI_IRQ_MMU] = MMU_INT,
+	[MALI_IRQ_GPU] = GPU_INT,
+};
+
+u32 rd(struct ctx *c, u32 reg)
+{
+	return gpu_model_readl(c->gm->window + reg);
+}
+
+void wr(struct ctx *c, u32 reg, u32 val)
+{
+	gpu_model_writel(val, c->gm->window + reg);
+}
+
+u64 rd64(struct ctx *c, u32 reg)
+{
+	return rd(c, reg) | (u64)rd(c, reg + 4) << 32;
+}
+
+void wr64(struct ctx *c, u32 reg, u64 val)
+{
+	wr(c, reg, lower_32_bits(val));
+	wr(c, reg + 4, upper_32_bits(val));
+}
+
+/* As the driver's hard handlers do: the line falls until the mask is written again. */
+static irqreturn_t handler(int irq, void *data)
+{
+	struct ctx *c = data;
+	unsigned int i = irq - c->gm->irqs[0].virq;
+
+	if (!rd(c, blocks[i] + GPU_MODEL_IRQ_STAT))
+		return IRQ_NONE;
+	wr(c, blocks[i] + GPU_MODEL_IRQ_MASK, 0);
+	atomic_inc(&c->irqs[i]);
+	return IRQ_HANDLED;
+}
+
+void settle(struct kunit *test)
+{
+	struct ctx *c = test->priv;
+	unsigned int i;
+
+	for (i = 0; i < 20000 && !READ_ONCE(c->gm->idle); i++)
+		usleep_range(100, 500);
+	KUNIT_ASSERT_TRUE_MSG(test, READ_ONCE(c->gm->idle), "the model did not come to rest");
+	for (i = 0; i < ARRAY_SIZE(blocks); i++)
+		irq_work_sync(&c->gm->irqs[i].deliver);
+}
+
+u64 counter(struct ctx *c, enum mali_jm_counter n)
+{
+	return READ_ONCE(c->gm->counters[n]);
+}
+
+u64 *table(struct ctx *c, unsigned int as, unsigned int level)
+{
+	return c->pages[PAGE_TABLES + 4 * (as & 1) + level];
+}
+
+void map(struct ctx *c, unsigned int as, u64 va, phys_addr_t pa, u64 prot)
+{
+	table(c, as, 3)[(va >> 12) & 511] = prot ? pa | prot | MALI_PTE_TYPE_LEAF : 0;
+}
+
+void map_page(struct ctx *c, unsigned int as, u64 va, unsigned int page)
+{
+	map(c, as, va, virt_to_phys(c->pages[page]), RW);
+}
+
+void as_command(struct ctx *c, unsigned int as, u32 cmd)
+{
+	wr(c, MMU_AS(as, AS_COMMAND), cmd);
+}
+
+void as_flush(struct ctx *c, unsigned int as, u64 va, unsigned int width)
+{
+	wr64(c, MMU_AS(as, AS_LOCKADDR_LO), va | width);
+	as_command(c, as, AS_COMMAND_LOCK);
+	as_command(c, as, AS_COMMAND_FLUSH_PT);
+}
+
+/* An address space with tables of its own for even and odd numbers, in which the jobs and the two data pages lie. */
+void as_enable(struct ctx *c, unsigned int as)
+{
+	unsigned int level;
+
+	for (level = 0; level < 4; level++)
+		memset(table(c, as, level), 0, PAGE_SIZE);
+	for (level = 0; level < 3; level++)
+		table(c, as, level)[(VA_JOBS >> (39 - 9 * level)) & 511] =
+			virt_to_phys(table(c, as, level + 1)) | MALI_PTE_TYPE_TABLE;
+	map_page(c, as, VA_JOBS, PAGE_JOBS);
+	map_page(c, as, VA_DATA, PAGE_DATA);
+	map_page(c, as, VA_OTHER, PAGE_OTHER);
+
+	wr64(c, MMU_AS(as, AS_TRANSTAB_LO), virt_to_phys(table(c, as, 0)) | AS_TRANSTAB_ADRMODE_TABLE);
+	as_command(c, as, AS_COMMAND_UPDATE);
+}
+
+u64 job_va(unsigned int i)
+{
+	return VA_JOBS + i * MALI_JOB_ALIGN;
+}
+
+struct mali_write_value_job *job(struct ctx *c, unsigned int i, enum mali_job_type type, u64 next)
+{
+	struct mali_write_value_job *j = (void *)c->pages[PAGE_JOBS] + i * MALI_JOB_ALIGN;
+
+	memset(j, 0, MALI_JOB_ALIGN);
+	j->header.control = MALI_JOB_IS_64BIT | FIELD_PREP(MALI_JOB_TYPE, type);
+	j->header.index = i + 1;
+	j->header.next = next;
+	return j;
+}
+
+struct mali_write_value_job *write_job(struct ctx *c, unsigned int i, u64 next, u64 address,
+					      enum mali_write_value_kind kind, u64 value)
+{
+	struct mali_write_value_job *j = job(c, i, MALI_JOB_WRITE_VALUE, next);
+
+	j->address = address;
+	j->kind = kind;
+	j->immediate = value;
+	return j;
+}
+
+struct mali_write_value_job *write64_job(struct ctx *c, unsigned int i, u64 next, u64 address, u64 value)
+{
+	return write_job(c, i, next, address, MALI_WRITE_IMMEDIATE_64, value);
+}
+
+void start(struct ctx *c, unsigned int slot, u32 config, u64 va)
+{
+	wr64(c, JOB_SLOT(slot, JS_HEAD_NEXT_LO), va);
+	wr64(c, JOB_SLOT(slot, JS_AFFINITY_NEXT_LO), rd64(c, GPU_SHADER_PRESENT_LO));
+	wr(c, JOB_SLOT(slot, JS_CONFIG_NEXT), config);
+	wr(c, JOB_SLOT(slot, JS_COMMAND_NEXT), JS_COMMAND_START);
+}
+
+void run(struct kunit *test, unsigned int slot, u32 config, u64 va)
+{
+	start(test->priv, slot, config, va);
+	settle(test);
+}
+
+u32 job_events(struct ctx *c)
+{
+	return rd(c, JOB_INT + GPU_MODEL_IRQ_RAWSTAT);
+}
+
+void clear_job_events(struct ctx *c)
+{
+	wr(c, JOB_INT + GPU_MODEL_IRQ_CLEAR, ~0);
+}
+
+u32 status(struct ctx *c, unsigned int slot)
+{
+	return rd(c, JOB_SLOT(slot, JS_STATUS));
+}
+
+void unmask(struct ctx *c)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(blocks); i++)
+		wr(c, blocks[i] + GPU_MODEL_IRQ_MASK, ~0);
+}
+
+int ctx_init(struct kunit *test)
+{
+	struct gpu_model *gm = gpu_model_find("mali-jm");
+	struct ctx *c;
+	unsigned int i;
+
+	if (!gm || gm->pdev->dev.driver)
+		kunit_skip(test, "needs the model, with no driver bound to it");
+
+	c = kunit_kzalloc(test, sizeof(*c), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, c);
+	test->priv = c;
+	c->gm = gm;
+
+	for (i = 0; i < PAGES; i++) {
+		c->pages[i] = (u64 *)get_zeroed_page(GFP_KERNEL);
+		KUNIT_ASSERT_NOT_NULL(test, c->pages[i]);
+	}
+	memset64(c->pages[PAGE_DATA], POISON, PAGE_SIZE / 8);
+	memset64(c->pages[PAGE_OTHER], POISON, PAGE_SIZE / 8);
+
+	for (i = 0; i < ARRAY_SIZE(blocks); i++) {
+		KUNIT_ASSERT_EQ(test, request_irq(gm->irqs[i].virq, handler, 0, "mali_jm_test", c), 0);
+		c->requested++;
+	}
+
+	wr(c, GPU_CMD, GPU_CMD_SOFT_RESET);
+	wr(c, GPU_INT + GPU_MODEL_IRQ_CLEAR, ~0);
+	wr(c, L2_PWRON_LO, ~0);
+	wr(c, SHADER_PWRON_LO, ~0);
+	wr(c, TILER_PWRON_LO, ~0);
+	as_enable(c, 0);
+	as_enable(c, 1);
+	return 0;
+}
+
+void ctx_exit(struct kunit *test)
+{
+	struct ctx *c = test->priv;
+	unsigned int i;
+
+	if (!c)
+		return;
+	for (i = 0; c->gm->desc->faults[i]; i++)
+		gpu_model_fault_plant(c->gm, i, 0, 0, 0);
+	wr(c, GPU_CMD, GPU_CMD_SOFT_RESET);
+	for (i = 0; i < c->requested; i++)
+		free_irq(c->gm->irqs[i].virq, c);
+	for (i = 0; i < PAGES; i++)
+		free_page((unsigned long)c->pages[i]);
+}
+
+kunit_test_suites(&mali_jm_gpu_suite, &mali_jm_mmu_suite, &mali_jm_js_suite, &mali_jm_fault_suite);
+
+MODULE_DESCRIPTION("Register-level tests of the Job Manager model");
+MODULE_LICENSE("GPL");
