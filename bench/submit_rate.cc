@@ -29,8 +29,8 @@ constexpr uint64_t kRecordsPerJob = 3;
 
 struct Options {
 	std::string driver = "panfrost";
-	unsigned blocks = 400;
-	unsigned jobs = 20;
+	unsigned blocks = 2000;
+	unsigned jobs = 4;
 };
 
 /** A ring in private memory whose reader has always caught up. */
