@@ -111,6 +111,8 @@ class _Follower:
             if self._drain(final=dead):
                 heard_at = time.monotonic()
                 self.hello_at = self.hello_at or heard_at
+            if self._journal.late and not self.sysrq_taken and not dead:
+                self._take_evidence()  # from outside, while it lasts: the agent's own view may be cut off any moment
             if self._watch:
                 self._watch(self._vm, self._journal)
             if dead:

@@ -62,6 +62,11 @@ class Journal:
         self.last_beat_s: float | None = None
         self.last_s: float | None = None
 
+    @property
+    def late(self) -> bool:
+        """Whether a job has missed its deadline."""
+        return ("late-fence", "") in self.witnesses
+
     def take(self, record: Record) -> None:
         """Take one record. A kind that this version does not know is passed over."""
         self.last_s = record.t_s
@@ -103,9 +108,9 @@ class Journal:
         self._samples.setdefault(r.t_ns, {})[r.text] = r.a
 
     def _on_witness(self, r: Record) -> None:
-        kind, _, detail = r.text.partition(":")
+        kind, _, detail = r.text.partition(" ")
         seen = self.witnesses.setdefault((kind, detail), {
-            "kind": kind, "first_s": r.t_s, "count": 0, "job": r.job or None, "text": detail.strip(), "value": r.a})
+            "kind": kind, "first_s": r.t_s, "count": 0, "job": r.job or None, "text": detail, "value": r.a})
         seen["count"] += 1
 
     def _on_release(self, r: Record) -> None:
