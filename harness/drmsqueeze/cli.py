@@ -88,13 +88,13 @@ def _worst(runs: Sequence[Run], planned: int) -> int:
 
 
 def _runs_table(runs: Sequence[tuple[str, Run]]) -> Table:
-    table = Table(title="runs")
-    for column in ("run", "kernel", "level", "verdict", "submitted", "outcomes", "reasons"):
+    table = Table(title="runs", box=None, padding=(0, 1), pad_edge=False)
+    for column in ("run", "kernel", "left", "verdict", "jobs and reasons"):
         table.add_column(column)
     for name, run in runs:
         fates = ", ".join(f"{count} {fate}" for fate, count in vars(run.jobs).items() if count and fate != "submitted")
-        table.add_row(name, run.environment.kernel.variant, f"{run.level:g}", run.status.value, str(run.jobs.submitted), fates,
-                      "; ".join(run.verdict.reasons))
+        table.add_row(name, run.environment.kernel.variant, f"{100 * run.level:g} %", run.status.value,
+                      "; ".join([fates or "none", *run.verdict.reasons]))
     return table
 
 

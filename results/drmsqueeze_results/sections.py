@@ -22,6 +22,7 @@ from drmsqueeze_results.outcomes import Judgement, consider, load_run
 from drmsqueeze_results.tables import TITLES, Grid, comparison_grid
 from drmsqueeze_results.verdicts import ADJECTIVES, VERBS, level_name, milliseconds, p_value, percent, telling_level
 
+MOST_NAMES = 6  # of blocked tasks in a sentence
 MOST_STACKS = 12  # tasks shown per run; the rest is in evidence/
 # Frames worth a reader's eye in a stack that waits for itself.
 TELLING_FRAMES = re.compile(
@@ -65,6 +66,7 @@ class ComparisonSection:
 
     slug: str
     title: str
+    description: str
     code: str
     sentence: str
     notes: tuple[str, ...]
@@ -87,6 +89,7 @@ class RunsSection:
 
     slug: str
     title: str
+    description: str
     sentence: str
     planted: tuple[str, ...]
     runs: tuple[RunView, ...]
@@ -124,7 +127,7 @@ def environment_grid(environments: Mapping[str, Environment]) -> Grid:
 
 def _environments(runs: Sequence[Run]) -> Grid:
     first: dict[str, Environment] = {}
-    for run in runs:
+    for run in sorted(runs, key=lambda run: run.arm):
         first.setdefault(kernel_of(run), run.environment)
     return environment_grid(first)
 
@@ -211,6 +214,13 @@ def _gaps_grid(comparison: Comparison) -> Grid:
                 (True, True, True, False, False, False), rows)
 
 
+def _plan_of(group: Path) -> Mapping[str, Any]:
+    """The plan in a directory, or nothing where there is none."""
+    path = group / "plan.json"
+    document = read_json(path, BadComparison) if path.exists() else {}
+    return document if isinstance(document, dict) else {}
+
+
 def _samples(run_dir: Path) -> plots.Samples:
     return read_run(run_dir).samples
 
@@ -229,7 +239,7 @@ def comparison_section(directory: Path, slug: str = "comparison") -> ComparisonS
             loaded.append((path.parent, run))
     runs = [run for _, run in loaded]
     telling = telling_level(comparison.levels, comparison.tests).level
-    shown = [(kernel_of(run), _samples(path)) for path, run in loaded
+    shown = [(kernel_of(run), _samples(path)) for path, run in sorted(loaded, key=lambda pair: pair[1].arm)
              if run.level == telling and (path / "facts.json").exists()]
     figures = [
         ("What became of the jobs. Whiskers: interval of the completed share. "
@@ -244,7 +254,7 @@ def comparison_section(directory: Path, slug: str = "comparison") -> ComparisonS
     kernels = list(comparison.arms.values())
     return ComparisonSection(
         slug=slug, title=f"{comparison.scenario.name}: " + " against ".join(arm.kernel for arm in kernels),
-        code=comparison.verdict.code, sentence=comparison.verdict.sentence, notes=comparison.verdict.notes,
+        description=_plan_of(directory).get("scenario", {}).get("description", ""), code=comparison.verdict.code, sentence=comparison.verdict.sentence, notes=comparison.verdict.notes,
         grid=comparison_grid(comparison), plots=tuple(figures), tests=_tests_grid(comparison),
         bounds=_bound_sentences(comparison), exposure=_exposure_grid(comparison), gaps=_gaps_grid(comparison),
         findings=_findings(runs), environment=_environments(runs),
@@ -258,6 +268,20 @@ def _stack(task: BlockedTask) -> StackView:
     when = f", seen at {task.t_s:.1f} s" if task.t_s is not None else ""
     return StackView(f"{task.name} (pid {task.pid}, state {task.state}{when})",
                      tuple((frame, bool(TELLING_FRAMES.match(frame))) for frame in task.frames))
+
+
+def _aftermath(judgement: Judgement) -> str:
+    """What was left of the machine, as far as anybody saw it."""
+    witnesses = judgement.data.facts.witnesses
+    kinds = {witness.kind for witness in witnesses}
+    if "probe-ok" in kinds:
+        return ", and the machine works on"
+    if "probe-failed" not in kinds:
+        return ""
+    blocked = list(dict.fromkeys([task.name for task in judgement.blocked]
+                                 + [w.text for w in witnesses if w.kind == "d-state" and w.text]))
+    who = f"; blocked for good: {', '.join(blocked[:MOST_NAMES])}" if blocked else ""
+    return f"; with all pressure released no job runs any more{who}"
 
 
 def describe_run(judgement: Judgement) -> str:
@@ -275,8 +299,8 @@ def describe_run(judgement: Judgement) -> str:
         took = only.record.latency_ns if only.record and only.record.latency_ns else None
         verb = {Outcome.TIMED_OUT: "timed out on", Outcome.STALLED: "stalled on", Outcome.HUNG: "hung on",
                 Outcome.LOST: "lost"}.get(only.outcome, VERBS[only.outcome])
-        after = f" in {milliseconds(took)}" if took else ""
-        return f"{kernel} {verb} the job{after}, and the machine {'lives' if run.restored is True else 'was ended'}"
+        after = f" {'for' if only.outcome is Outcome.HUNG else 'after'} {milliseconds(took)}" if took else ""
+        return f"{kernel} {verb} the job{after}{_aftermath(judgement)}"
     seen = [f"{run.jobs.of(outcome)} {TITLES[outcome]}" for outcome in TITLES if run.jobs.of(outcome)]
     return f"{kernel}: of {run.jobs.submitted} jobs " + ", ".join(seen)
 
@@ -310,15 +334,11 @@ def runs_section(title: str, run_dirs: Sequence[Path], slug: str, config: str | 
     if planted:
         sentence = f"With a planted fault ({', '.join(sorted(planted))}): {sentence}"
     return RunsSection(
-        slug=slug, title=title, sentence=sentence, planted=tuple(sorted(planted)),
+        slug=slug, title=title, description=next((judgement.data.scenario.get("description", "") for _, judgement in judged), ""),
+        sentence=sentence, planted=tuple(sorted(planted)),
         runs=tuple(_run_view(path, judgement) for path, judgement in judged),
         plots=tuple(figures) if shown else (), findings=_findings(runs), environment=_environments(runs),
         commands=tuple(commands), limits=limits(runs))
-
-
-def _plan_of(path: Path) -> Mapping[str, Any]:
-    document = read_json(path, BadComparison)
-    return document if isinstance(document, dict) else {}
 
 
 def find_sections(directory: Path) -> tuple[Section, ...]:
@@ -338,7 +358,7 @@ def find_sections(directory: Path) -> tuple[Section, ...]:
     sections: list[Section] = [comparison_section(path, f"comparison-{number}")
                                for number, path in enumerate(comparisons)]
     for number, (group, run_dirs) in enumerate(groups.items()):
-        document = _plan_of(group / "plan.json") if (group / "plan.json").exists() else {}
+        document = _plan_of(group)
         name = document.get("scenario", {}).get("name", group.name)
         traps = document.get("scenario", {}).get("traps")
         sections.append(runs_section(f"Trap: {name}" if traps else name, run_dirs, f"runs-{number}",

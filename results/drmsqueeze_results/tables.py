@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The rows that every form of a summary shows: computed once, printed as HTML, Markdown or on a terminal."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from rich.table import Table
@@ -43,18 +44,26 @@ def _share(share: Share) -> str:
     return text + ")"
 
 
-def _row(level: str, kernel: str, arm: ArmLevel, outcomes: list[Outcome]) -> tuple[str, ...]:
-    shares = tuple(_share(arm.outcomes[outcome.value]) if arm.submitted else "-" for outcome in outcomes)
+def _bare_share(share: Share) -> str:
+    return percent(share.share or 0) if share.count else "0"
+
+
+def _row(level: str, kernel: str, arm: ArmLevel, outcomes: list[Outcome], cell: Callable[[Share], str]) -> tuple[str, ...]:
+    shares = tuple(cell(arm.outcomes[outcome.value]) if arm.submitted else "-" for outcome in outcomes)
     latencies = tuple(milliseconds(arm.latency_ns[q].median) for q in ("p50", "p99"))
     return (level, kernel, str(arm.runs), str(arm.submitted), *shares, *latencies)
 
 
-def comparison_grid(comparison: Comparison) -> Grid:
-    """Level by level and arm by arm: jobs by fate with shares and intervals, and latencies of the completed ones."""
+def comparison_grid(comparison: Comparison, *, short: bool = False) -> Grid:
+    """Level by level and arm by arm: jobs by fate with shares and intervals, and latencies of the completed ones.
+
+    `short` leaves out counts and intervals, so that the table fits a terminal of 80 columns.
+    """
+    cell = _bare_share if short else _share
     arms = [arm for level in comparison.levels for arm in level.arms.values()]
     outcomes = [outcome for outcome in TITLES
                 if outcome not in _WHEN_SEEN or any(arm.outcomes[outcome.value].count for arm in arms)]
-    rows = [_row(level_name(level.level), comparison.arms[key].kernel, arm, outcomes)
+    rows = [_row(level_name(level.level), comparison.arms[key].kernel, arm, outcomes, cell)
             for level in comparison.levels for key, arm in level.arms.items()]
     columns = ("left", "kernel", "runs", "jobs", *(TITLES[outcome] for outcome in outcomes), "p50", "p99")
     return Grid(comparison.scenario.name, columns, (False, False, *(True,) * (len(columns) - 2)), tuple(rows))
@@ -62,7 +71,7 @@ def comparison_grid(comparison: Comparison) -> Grid:
 
 def rich_table(grid: Grid) -> Table:
     """`grid` for a terminal."""
-    table = Table(title=grid.title)
+    table = Table(title=grid.title, box=None, padding=(0, 1, 0, 0), pad_edge=False)
     for column, numeric in zip(grid.columns, grid.numeric):
         table.add_column(column, justify="right" if numeric else "left", no_wrap=not numeric)
     for row in grid.rows:
