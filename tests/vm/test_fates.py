@@ -2,8 +2,6 @@
 """Each fate of a job appears when its fault is planted, and does not appear otherwise."""
 
 import json
-import os
-import signal
 from typing import Any
 
 import pytest
@@ -56,7 +54,7 @@ def test_lost_interrupt_is_not_completed_in_silence(run_one: RunOne) -> None:
 def test_killed_guest_loses_its_jobs_and_their_sum_stays(run_one: RunOne) -> None:
     def kill(vm: Vm, journal: Journal) -> None:
         if journal.intents >= 3:
-            os.kill(vm.process.pid, signal.SIGKILL)
+            vm.kill()
 
     done = run_one(watch=kill, model_faults=[{"fault": "never_finish", "nth": 3}])
     facts = json.loads((done.directory / "facts.json").read_text())

@@ -2,7 +2,9 @@
 """Each injector bites, is counted, and is put back; without it, or without its reach, nothing happens."""
 
 import json
+import re
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from drmsqueeze_results.model import Status
 from drmsqueeze.execute import Lab, modules_for
 from drmsqueeze.machines.vm import Hardware, Vm
 from drmsqueeze.ring import Ring
+from drmsqueeze.scenario import parse
 
 from conftest import PLANTED, Executed, RunOne
 
@@ -27,22 +30,24 @@ def samples(done: Executed, name: str) -> list[int]:
     return [sample[name] for sample in map(json.loads, lines) if name in sample]
 
 
-def test_every_job_that_must_allocate_fails_under_fail_page_alloc(run_one: RunOne) -> None:
-    done = run_one(injectors=[FAULT_PATH])
+# panfrost 6.12 masks the next job's fault after a failed one until the GPU has slept for 50 ms (docs/case-study-...): so give it
+# the time to, or take the repaired driver.
+SPACED = [{"kind": "tiler-heap", "heap_mib": 4, "jobs": 5, "rate_hz": 1}]
+
+
+@pytest.mark.parametrize(("kernel", "stressors"), [("lab", SPACED), ("lab+panfrost-errfix", PLANTED["stressors"])])
+def test_every_job_that_must_allocate_fails_under_fail_page_alloc(run_one: RunOne, kernel: str, stressors: Any) -> None:
+    done = run_one(kernel=kernel, stressors=stressors, injectors=[FAULT_PATH])
     assert done.fates == {"failed": 5}, done.story
-    assert (fired(done, "fail-page-alloc") or 0) > 0, done.story
+    assert (fired(done, "fail-page-alloc") or 0) >= 5, done.story
     assert done.run.restored is True, done.story
 
 
-def test_scope_by_module_reaches_the_fault_path_too(run_one: RunOne) -> None:
-    done = run_one(injectors=[FAULT_PATH | {"scope": {"module": "panfrost"}}])
+@pytest.mark.parametrize("scope", [{"module": "panfrost"}, {"thread": "irq/*panfrost-mmu"}], ids=["module", "thread"])
+def test_other_scopes_reach_the_fault_path_too(run_one: RunOne, scope: dict[str, str]) -> None:
+    done = run_one(kernel="lab+panfrost-errfix", injectors=[FAULT_PATH | {"scope": scope}])
     assert "completed" not in done.fates, done.story
     assert (fired(done, "fail-page-alloc") or 0) > 0, done.story
-
-
-def test_scope_by_thread_reaches_the_irq_thread(run_one: RunOne) -> None:
-    done = run_one(injectors=[FAULT_PATH | {"scope": {"thread": "irq/*panfrost*"}}])
-    assert done.fates == {"failed": 5}, done.story
 
 
 def test_injection_that_never_fires_is_an_error(run_one: RunOne) -> None:
@@ -72,41 +77,35 @@ def test_hog_leaves_what_the_level_says(run_one: RunOne, access: str) -> None:
     assert 0.2 * available < min(samples(squeezed, "mem_available_kib")) < 0.4 * available
 
 
-def test_knobs_are_as_before_after_sigkill_of_the_agent(lab: Lab, tmp_path: Any) -> None:
+def test_knobs_are_as_before_after_sigkill_of_the_agent(lab: Lab, tmp_path: Path) -> None:
     """The guest's own shell reads every knob, kills the supervisor in the middle of a run, and reads them again."""
-    scenario = json.loads(json.dumps(PLANTED)) | {
-        "machine": {}, "injectors": [FAULT_PATH | {"scope": {"stack": "panfrost_ioctl_wait_bo"}, "probability": 100, "interval": 1,
-                                                   "times": 1000, "space": 0, "min_order": 0, "ignore_gfp_wait": False,
-                                                   "ignore_gfp_highmem": False}],
-        "traps": [], "seed": 1, "levels": [1.0], "runs": 1, "expect": {},
-        "model_faults": [{"fault": "never_finish", "nth": 1, "count": -1, "value": 0}],
-        "stressors": [{"kind": "tiler-heap", "heap_mib": 2, "step_kib": 2048, "jobs": 5, "rate_hz": 0, "in_flight": 1,
-                       "contexts": 1, "threads": 1, "heap": "fresh"}]}
-    request = {"schema": "drmsqueeze.request/1", "scenario": scenario, "level": 1.0, "seed": 1, "time_scale": 4,
-               "deadline_ms": 600000, "grace_ms": 5000, "driver_timeout_ms": 600000}
-    ring = Ring(tmp_path / "ring", request)
-    log = tmp_path / "console.log"
-    modules = modules_for(scenario["target"], [], 600000)
-    with Vm(lab.guest("lab"), lab.accelerator.name, Hardware(), modules, log, mode="shell", ring=tmp_path / "ring") as vm:
+    never_fires = FAULT_PATH | {"scope": {"stack": "panfrost_job_timedout"}}
+    scenario = parse(json.dumps(PLANTED | {
+        "injectors": [never_fires], "model_faults": [{"fault": "never_finish", "count": -1}],
+        "deadline_ms": 600000, "driver_timeout_ms": 600000}), "sigkill").scaled(1)
+    request = {"schema": "drmsqueeze.request/1", "scenario": scenario, "level": 1.0, "seed": 1, "time_scale": 4}
+    ring = Ring(tmp_path / "ring", request | {name: scenario[name] for name in ("deadline_ms", "grace_ms", "driver_timeout_ms")})
+    modules = modules_for(scenario["target"], [], scenario["driver_timeout_ms"])
+    with Vm(lab.guest("lab"), lab.accelerator.name, Hardware(), modules, tmp_path / "console.log", mode="shell",
+            ring=tmp_path / "ring") as vm:
         vm.wait_up()
 
-        def shell(command: str, marker: str) -> str:
-            """Type a command; what it printed, up to the marker (which the echo of the command does not hold as one word)."""
+        def shell(command: str) -> list[str]:
+            """Type a command, wait for its end; the checksums that it printed."""
             before = len(vm.console())
-            vm.type(f"{command}; echo {marker[:2]}''{marker[2:]}\n")
+            vm.type(f"{command}; echo EN''D\n")
             limit = time.monotonic() + 120
-            while f"\n{marker}" not in vm.console()[before:].replace("\r", ""):
+            while "\nEND" not in vm.console()[before:].replace("\r", ""):
                 assert time.monotonic() < limit and vm.exit_status is None, vm.complaint()
                 time.sleep(0.1)
-            return vm.console()[before:].replace("\r", "").split("\n", 1)[1].split(f"\n{marker}")[0]
+            return re.findall(r"^[0-9a-f]{32}\b", vm.console()[before:], re.M)
 
-        faults = "/sys/kernel/debug/drmsqueeze/mali-jm/faults"
-        read = f"grep -r . {KNOBS} {faults} | sort"
-        as_found = shell(read, "READ1")
-        shell("drmsqueeze-agent >/dev/null 2>&1 & while ! grep -q 100 "
-              f"{KNOBS}/probability; do sleep 0.2; done; sleep 1", "ARMED")
-        assert shell(read, "READ2") != as_found, "the injection was never armed"
-        # The guardian is the oldest process of the agent, and the supervisor is its child.
-        shell("kill -9 $(pgrep -P $(pgrep -of drmsqueeze-agent)); wait", "KILLED")
-        assert shell(read, "READ3") == as_found
+        # A checksum, because what the kernel prints meanwhile garbles long output on the serial line.
+        read = f"grep -r . {KNOBS} /sys/kernel/debug/drmsqueeze/mali-jm/faults | sort | md5sum"
+        as_found = shell(read)
+        assert len(as_found) == 1
+        shell(f"drmsqueeze-agent >/dev/null 2>&1 & while ! grep -q 100 {KNOBS}/probability; do sleep 0.2; done; sleep 1")
+        assert shell(read) != as_found, "the injection was never armed"
+        shell("kill -9 $(pidof drmsq-superv); wait")
+        assert shell(read) == as_found
     ring.close()
