@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from drmsqueeze import cache, execute, kernels
+from drmsqueeze import cache, execute, kernels, scenario
 from drmsqueeze.errors import DrmsqueezeError, InfrastructureError
 from drmsqueeze.machines import vm
 
@@ -49,7 +49,9 @@ def _agent_json(console: str) -> dict[str, Any]:
 def _guest_checks(lab: execute.Lab) -> list[Check]:
     machine = lab.accelerator
     checks = [Check("vm: accelerator", True, f"{machine.name} ({machine.why}); {machine.time_scale:g} times slower than the host")]
-    modules = execute.modules_for({"driver": "panfrost", "model": "mali-jm"}, [])
+    schema = json.loads(scenario.SCHEMA.read_text())["properties"]
+    traps = [{"trap": name} for name in schema["traps"]["items"]["properties"]["trap"]["enum"]]
+    modules = execute.modules_for({"driver": "panfrost", "model": "mali-jm"}, traps)
     said = _agent_json(vm.run_command(lab.guest("lab"), machine.name, CAPABILITIES, modules))
     for part in ("stressors", "injectors"):
         for name, answer in said[part].items():

@@ -229,7 +229,7 @@ def choose_accelerator(guest: Guest, programs: Path) -> Accelerator:
             except InfrastructureError as error:
                 if name == "tcg":
                     raise
-                reasons.append(f"KVM is there and does not boot a plain kernel ({str(error).splitlines()[0]})")
+                reasons.append(f"KVM is there and does not boot a plain kernel ({str(error).split(';')[0]})")
                 continue
             time_scale = round(max(1.0, inside / native), 1)
             why = "; ".join(reasons) or "tried, and it boots"

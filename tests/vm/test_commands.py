@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: MIT
+"""The command line from end to end, on the scenarios of the tree and on a small one."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from drmsqueeze import TOP
+
+SMALL: dict[str, Any] = {
+    "schema": "drmsqueeze.scenario/1", "name": "small", "description": "Four jobs.",
+    "target": {"driver": "panfrost", "model": "mali-jm"}, "stressors": [{"kind": "tiler-heap", "heap_mib": 2, "jobs": 4}],
+    "injectors": [{"kind": "hog"}], "levels": [1.0, 0.3], "time_scale": 4,
+}
+
+
+def drmsqueeze(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([TOP / "drmsqueeze", *map(str, arguments)], capture_output=True, text=True, cwd=TOP)
+
+
+def fates(run_json: Path) -> dict[str, int]:
+    jobs = json.loads(run_json.read_text())["jobs"]
+    return {fate: count for fate, count in jobs.items() if count and fate != "submitted"}
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    path = tmp_path / "small.json"
+    path.write_text(json.dumps(SMALL))
+    return path
+
+
+def test_run(small: Path, tmp_path: Path) -> None:
+    done = drmsqueeze("run", small, "--runs", 1, "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1] == str(tmp_path / "out")
+    assert sorted(fates(path)["completed"] for path in (tmp_path / "out/small").glob("*/run.json")) == [4, 4]
+    assert json.loads((tmp_path / "out/summary.json").read_text())["exit_code"] == 0
+    again = drmsqueeze("run", tmp_path / "out/small/0000/scenario.json", "--runs", 1, "--out", tmp_path / "again")
+    assert again.returncode == 0, "a run's scenario.json is a scenario: " + again.stderr
+    assert drmsqueeze("report", tmp_path / "out").returncode == 0
+
+
+def test_compare(small: Path, tmp_path: Path) -> None:
+    done = drmsqueeze("compare", small, "--a", "lab", "--b", "lab+panfrost-nowait", "--runs", 1, "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stdout + done.stderr
+    compared = json.loads((tmp_path / "out/compare.json").read_text())
+    assert compared["schema"] == "drmsqueeze.compare/1"
+    assert len(list((tmp_path / "out/runs").glob("*/run.json"))) == 4
+    for name in ("report.html", "summary.md", "junit.xml", "results.ktap"):
+        assert (tmp_path / "out" / name).stat().st_size > 0, name
+
+
+def test_unexpected_outcome_exits_with_1(small: Path, tmp_path: Path) -> None:
+    small.write_text(json.dumps(SMALL | {"levels": [1.0], "model_faults": [{"fault": "corrupt_write", "value": 1}]}))
+    assert drmsqueeze("run", small, "--runs", 1, "--out", tmp_path / "out").returncode == 1
+
+
+@pytest.mark.parametrize(("arguments", "complaint"), [
+    (("run", "none.json"), "none.json: cannot be read"),
+    (("run", "configs/panfrost-heap.json", "--kernel", "lab+none"), "there is no variant `none`"),
+    (("compare", "configs/panfrost-heap.json", "--a", "lab", "--b", "lab"), "both arms are `lab`"),
+    (("report", "docs"), "found no run"),
+])
+def test_bad_usage_exits_with_2_and_starts_nothing(arguments: tuple[str, ...], complaint: str) -> None:
+    done = drmsqueeze(*arguments)
+    assert (done.returncode, complaint in done.stderr) == (2, True), done.stderr
+
+
+def test_results_are_not_written_over(small: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/precious").write_text("x")
+    assert drmsqueeze("run", small, "--out", tmp_path / "out").returncode == 2
+
+
+def test_trap_pair(tmp_path: Path) -> None:
+    """The planted lock-up: the blocking driver hangs and the harness has its stacks; the non-blocking one fails the job and lives."""
+    config = TOP / "configs/traps/shrinker-waits-for-fence.json"
+    for kernel, fate in (("lab", "hung"), ("lab+panfrost-nowait", "failed")):
+        directory = tmp_path / fate
+        done = drmsqueeze("run", config, "--kernel", kernel, "--out", directory)
+        assert done.returncode == 0, done.stdout + done.stderr
+        run = directory / "shrinker-waits-for-fence/0000"
+        assert fates(run / "run.json") == {fate: 1}
+        assert "(planted)" in (run / "console.log").read_text()
+    blocked = json.loads((tmp_path / "hung/shrinker-waits-for-fence/0000/evidence/blocked-tasks.json").read_text())["tasks"]
+    handler = next(task for task in blocked if task["name"].startswith("irq/"))
+    assert "panfrost_mmu_map_fault_addr" in " ".join(handler["frames"]), handler
+
+
+@pytest.mark.parametrize("kernel", ["lab", "lab+panfrost-errfix"])
+def test_case_study(tmp_path: Path, kernel: str) -> None:
+    """What a failed allocation of the fault path costs the jobs behind it, and that the repair takes that away."""
+    done = drmsqueeze("run", TOP / "configs/panfrost-fault-error.json", "--kernel", kernel, "--runs", 1, "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_doctor_and_lists() -> None:
+    done = drmsqueeze("doctor", "--json")
+    checks = {check["subject"]: check for check in json.loads(done.stdout)["checks"]}
+    assert done.returncode == 0, done.stdout
+    for subject in ("vm: stressor tiler-heap", "vm: injector hog", "vm: injector fail-page-alloc"):
+        assert checks[subject]["can"], checks[subject]
+    for what in ("configs", "stressors", "injectors", "kernels", "machines"):
+        assert drmsqueeze("list", what).returncode == 0
