@@ -75,13 +75,16 @@ Options parse_options(JsonReader reader)
 {
 	constexpr uint64_t kPagesPerNap = 256;
 	constexpr int64_t kNap = kNsPerMs;
-	while (!hot)
-		pause();
-	for (uint64_t page = 0;; page = (page + 1) % (bytes / kHogPage)) {
-		auto *word = reinterpret_cast<volatile uint64_t *>(memory + page * kHogPage);
-		*word = *word + 1;
-		if (page % kPagesPerNap == 0)
-			sleep_ns(kNap);
+	const uint64_t pages = hot ? bytes / kHogPage : 0;
+	for (;;) {
+		if (pages == 0)
+			pause();
+		for (uint64_t page = 0; page < pages; ++page) {
+			auto *word = reinterpret_cast<volatile uint64_t *>(memory + page * kHogPage);
+			*word = *word + 1;
+			if (page % kPagesPerNap == 0)
+				sleep_ns(kNap);
+		}
 	}
 }
 

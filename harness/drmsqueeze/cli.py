@@ -3,7 +3,7 @@
 
 import argparse
 import json
-
+import signal
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -277,6 +277,7 @@ def _positive(text: str) -> int:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code (design, section 2)."""
     args: Any = _parser().parse_args(argv)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that guests are ended and scratch files removed
     try:
         return int(args.do(args))
     except DrmsqueezeError as error:

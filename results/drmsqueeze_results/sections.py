@@ -299,7 +299,8 @@ def describe_run(judgement: Judgement) -> str:
         took = only.record.latency_ns if only.record and only.record.latency_ns else None
         verb = {Outcome.TIMED_OUT: "timed out on", Outcome.STALLED: "stalled on", Outcome.HUNG: "hung on",
                 Outcome.LOST: "lost"}.get(only.outcome, VERBS[only.outcome])
-        after = f" {'for' if only.outcome is Outcome.HUNG else 'after'} {milliseconds(took)}" if took else ""
+        until = ", not ended after" if only.outcome is Outcome.HUNG else " after"
+        after = f"{until} {milliseconds(took)}" if took else ""
         return f"{kernel} {verb} the job{after}{_aftermath(judgement)}"
     seen = [f"{run.jobs.of(outcome)} {TITLES[outcome]}" for outcome in TITLES if run.jobs.of(outcome)]
     return f"{kernel}: of {run.jobs.submitted} jobs " + ", ".join(seen)

@@ -30,6 +30,8 @@ def milliseconds(ns: float | None) -> str:
     if ns is None:
         return "-"
     ms = ns / 1e6
+    if ms >= 10_000:
+        return f"{ms / 1000:.1f} s"
     return f"{ms:.0f} ms" if ms >= 10 else f"{ms:.2g} ms"
 
 

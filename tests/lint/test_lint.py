@@ -34,9 +34,12 @@ def test_clang_tidy() -> None:
     tree = os.environ.get("DRMSQUEEZE_BUILD_TREE")
     if not tree:
         pytest.skip("no build tree: ./drmsqueeze test makes one and names it in DRMSQUEEZE_BUILD_TREE")
-    sources = [name for name in tracked(*CPP) if name.endswith(".cc")]
+    # Not the tests: the headers of GoogleTest take the tool minutes.
+    sources = [name for name in tracked(*CPP) if name.endswith(".cc") and not name.startswith("tests/")]
     # Two at a time: the tool uses one core.
-    done = subprocess.run(["xargs", "-P2", "-n4", "clang-tidy", "--quiet", "-p", tree], input="\n".join(sources), cwd=TOP,
+    # The compilation database is GCC's, whose warnings clang does not all know.
+    tidy = ["clang-tidy", "--quiet", "--extra-arg=-Wno-unknown-warning-option", "-p", tree]
+    done = subprocess.run(["xargs", "-P2", "-n4", *tidy], input="\n".join(sources), cwd=TOP,
                           capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-8000:]
 

@@ -21,6 +21,8 @@ from drmsqueeze.guest import Guest
 from drmsqueeze.ring import SIZE as RING_SIZE
 
 QEMU = "qemu-system-x86_64"
+UNTIL_WE_DIE = ("setpriv", "--pdeathsig", "KILL", "--")
+"""No guest outlives the harness, however that ended."""
 UP = "drmsqueeze-init: up"
 """What the guest prints once its modules are loaded."""
 BOOT_TIMEOUT_S = 120.0
@@ -71,7 +73,7 @@ class Vm:
             "drmsqueeze.command": command.replace(" ", "+"),
         }
         command_line = [
-            QEMU, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-machine", "pc", "-accel", accelerator,
+            *UNTIL_WE_DIE, QEMU, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-machine", "pc", "-accel", accelerator,
             "-cpu", "host" if accelerator == "kvm" else "max", "-smp", str(hardware.vcpus), "-m", str(hardware.ram_mib),
             "-kernel", str(guest.kernel.image), "-initrd", str(guest.initramfs),
             "-append", " ".join(f"{name}={value}" for name, value in arguments.items() if value), "-device", "pvpanic-pci",
