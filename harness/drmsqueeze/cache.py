@@ -21,7 +21,7 @@ COMPLETE = "complete"
 def root() -> Path:
     """The cache's directory: `$XDG_CACHE_HOME/drmsqueeze`, or `~/.cache/drmsqueeze`."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "drmsqueeze"
+    return Path(base).resolve() / "drmsqueeze"
 
 
 @lru_cache(maxsize=None)

@@ -34,7 +34,7 @@ def _host_checks() -> list[Check]:
     return [
         Check("host: QEMU", bool(qemu), qemu or f"{vm.QEMU} is not on the path"),
         # The lab kernel's entry is 2.2 GiB: source, build tree, modules.
-        Check("host: disk for the cache", free_gib > 4, f"{free_gib:.0f} GiB free below {cache.root()}; a lab kernel takes 2.2"),
+        Check("host: disk for the cache", built or free_gib > 4, f"{free_gib:.0f} GiB free below {cache.root()}; a lab kernel takes 2.2"),
         Check("host: lab kernel", built, "in the cache" if built else "not built yet; `drmsqueeze lab build` takes some minutes"),
     ]
 

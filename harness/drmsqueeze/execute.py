@@ -24,8 +24,8 @@ SILENT_S = 25 * 0.2
 # The agent's own work before the first job and after the last: filling memory, probe, restoring.
 OVERHEAD_S = 60.0
 POWER_OFF_S = 20.0
-# Console log level 7 (what follows is printed at `info`), blocked tasks with their stacks, memory.
-EVIDENCE_KEYS = "7wm"
+# Blocked tasks with their stacks, before the agent has given much back; then memory.
+EVIDENCE_KEYS = "wm"
 
 Watcher = Callable[[Vm, Journal], None]
 
@@ -113,6 +113,8 @@ class _Follower:
                 self.hello_at = self.hello_at or heard_at
             if self._journal.late and not self.sysrq_taken and not dead:
                 self._take_evidence()  # from outside, while it lasts: the agent's own view may be cut off any moment
+                heard_at = time.monotonic()  # what the guest has said meanwhile is not read yet
+                continue
             if self._watch:
                 self._watch(self._vm, self._journal)
             if dead:
@@ -155,7 +157,7 @@ def execute(lab: Lab, scenario: Scenario, run: PlannedRun, kernel: str, director
     accelerator = lab.accelerator
     time_scale = scenario.document.get("time_scale", accelerator.time_scale)
     document = scenario.scaled(time_scale)
-    resolved = Scenario(scenario.document | {"seed": run.seed, "time_scale": time_scale})
+    resolved = Scenario(scenario.document | {"seed": run.seed, "time_scale": time_scale, "levels": [run.level], "runs": 1})
     request = {"schema": "drmsqueeze.request/1", "scenario": document, "level": run.level, "seed": run.seed,
                "time_scale": time_scale} | {name: document[name] for name in ("deadline_ms", "grace_ms", "driver_timeout_ms")}
     directory.mkdir(parents=True)
@@ -165,7 +167,8 @@ def execute(lab: Lab, scenario: Scenario, run: PlannedRun, kernel: str, director
 
     journal = Journal(directory)
     limit_s = time_limit_s(document, time_scale)
-    with tempfile.TemporaryDirectory(prefix="drmsqueeze-ring-", dir="/dev/shm") as shared:
+    in_memory = "/dev/shm" if Path("/dev/shm").is_dir() else None
+    with tempfile.TemporaryDirectory(prefix="drmsqueeze-ring-", dir=in_memory) as shared:
         ring = Ring(Path(shared) / "ring", request)
         modules = modules_for(scenario["target"], scenario["traps"], document["driver_timeout_ms"])
         with Vm(guest, accelerator.name, Hardware(**scenario["machine"]), modules, directory / "console.log",

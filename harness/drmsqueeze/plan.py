@@ -66,7 +66,8 @@ def _order(arms: Sequence[str], levels: Sequence[float], runs: int, seed: int) -
     index = block = 0
     for _ in range(runs):
         for level in chance.sample(levels, len(levels)):
-            run_seed = chance.randrange(1 << 32)
+            # The first block takes the plan's own seed: so a plan of one run repeats a run, given its seed.
+            run_seed = chance.randrange(1 << 32) if block else seed
             for arm in chance.sample(arms, len(arms)):
                 yield PlannedRun(index, block, level, arm, run_seed)
                 index += 1

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """What the user sees while something takes long: bars on a terminal, plain lines in a log."""
 
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -18,6 +20,9 @@ console = Console(stderr=True, highlight=False, soft_wrap=True)
 
 # A log gets one line for each step that takes long, and not more than one in this many seconds.
 LOG_EVERY_S = 20.0
+
+# What a user's environment may hold for other builds, and the kernel's would take; it is no part of the cache's keys.
+BUILD_VARIABLES = ("ARCH", "CROSS_COMPILE", "KCFLAGS", "KCPPFLAGS", "LOCALVERSION", "KBUILD_OUTPUT", "LLVM", "CFLAGS", "CXXFLAGS")
 
 
 def say(message: str) -> None:
@@ -81,14 +86,20 @@ def run_logged(command: Sequence[str | Path], log: Path, shown: Step | None = No
     with log.open("a") as out:
         out.write(f"$ {' '.join(map(str, command))}\n")
         out.flush()
+        environment = {name: value for name, value in os.environ.items() if name not in BUILD_VARIABLES}
         process = subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                                   stdin=subprocess.DEVNULL, errors="replace")
+                                   stdin=subprocess.DEVNULL, errors="replace", env=environment, start_new_session=True)
         assert process.stdout is not None
-        for line in process.stdout:
-            out.write(line)
-            if shown:
-                shown.advance()
-        status = process.wait()
+        try:
+            for line in process.stdout:
+                out.write(line)
+                if shown:
+                    shown.advance()
+            status = process.wait()
+        finally:
+            if process.poll() is None:  # interrupted: nobody is to go on writing where the next build will
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
     if status:
         tail = "".join(log.read_text(errors="replace").splitlines(keepends=True)[-25:])
         raise InfrastructureError(f"{command[0]} ended with status {status}; the end of {log}:\n{tail}")

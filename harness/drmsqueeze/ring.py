@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The harness's side of the ring: a file that the guest sees as memory, and that outlives the guest.
 
-The agent's side, with the reasons for the layout, is agent/recorder.h; tests/harness/test_ring.py holds the two together.
+The agent's side, with the reasons for the layout, is agent/recorder.h; tests/cpp/ring_test.cc and tests/harness/test_ring_and_journal.py hold each side to it.
 """
 
 import enum

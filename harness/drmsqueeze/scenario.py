@@ -3,6 +3,7 @@
 
 import copy
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
@@ -10,10 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+from drmsqueeze_results.findings import KINDS
+from drmsqueeze_results.model import Outcome
 
 from drmsqueeze import TOP
 from drmsqueeze.errors import UsageError
 
+EXPECTABLE = (*(outcome.value for outcome in Outcome), *sorted(KINDS))
 SCHEMA = TOP / "configs" / "scenario.schema.json"
 
 
@@ -49,8 +53,8 @@ def _problems(error: jsonschema.ValidationError, file: str) -> list[str]:
         unknown = [name for name in error.instance if name not in known]
         return [f"{file}: {pointer}/{name}: found an unknown member; expected one of: {', '.join(known)}" for name in unknown]
     if error.validator == "required":
-        missing = [name for name in error.validator_value if name not in error.instance]
-        return [f"{file}: {pointer or '/'}: found no member \"{name}\"; expected it" for name in missing]
+        name = error.message.split("'")[1]  # one error for each member that is missing
+        return [f"{file}: {pointer or '/'}: found no member \"{name}\"; expected it"]
     found = json.dumps(error.instance)
     return [f"{file}: {pointer or '/'}: found {found if len(found) <= 80 else found[:77] + '...'}; expected {_expected(error)}"]
 
@@ -71,6 +75,27 @@ def _resolve(document: dict[str, Any]) -> dict[str, Any]:
     for fault in document["model_faults"]:
         _fill(fault, properties["model_faults"]["items"]["properties"])
     return document
+
+
+def _contradictions(document: dict[str, Any]) -> Iterator[str]:
+    """What a schema cannot say: members that are right by themselves and wrong together."""
+    if (document["model_faults"] or document["traps"]) and "model" not in document["target"]:
+        yield '/target: found no member "model"; expected it, for model_faults and traps need one'
+    kinds = [injector["kind"] for injector in document["injectors"]]
+    for kind in sorted({kind for kind in kinds if kinds.count(kind) > 1}):
+        yield f"/injectors: found {kinds.count(kind)} of kind \"{kind}\"; expected one, for they would write the same knobs"
+    if min(document["levels"]) < 1 and "hog" not in kinds:
+        yield "/levels: found a level below 1 and no injector of kind \"hog\"; expected one, for nothing else makes a level"
+    for kernel, wanted in document["expect"].items():
+        for name, (least, most) in wanted.items():
+            if name not in EXPECTABLE:
+                yield f"/expect/{kernel}/{name}: found no fate and no kind of finding; expected one of: {', '.join(EXPECTABLE)}"
+            if most is not None and most < least:
+                yield f"/expect/{kernel}/{name}: found [{least}, {most}]; expected [fewest, most]"
+
+
+def _no_nan(word: str) -> float:
+    raise ValueError(f"{word} is no JSON")
 
 
 @dataclass(frozen=True)
@@ -109,17 +134,19 @@ def parse(text: str, file: str) -> Scenario:
     Raises UsageError that names the file, the JSON pointer, what was found and what was expected, for every problem at once.
     """
     try:
-        document = json.loads(text)
+        document = json.loads(text, parse_constant=_no_nan)
     except json.JSONDecodeError as error:
         raise UsageError(f"{file}:{error.lineno}:{error.colno}: not JSON: {error.msg}") from None
+    except ValueError as error:
+        raise UsageError(f"{file}: not JSON: {error}") from None
     validator = jsonschema.Draft202012Validator(_schema())
     errors = sorted(validator.iter_errors(document), key=lambda e: [str(part) for part in e.absolute_path])
     if errors:
         raise UsageError("\n".join(problem for error in errors for problem in _problems(error, file)))
-    if not isinstance(document.get("target"), dict) or "model" not in document["target"]:
-        if document.get("model_faults") or document.get("traps"):
-            raise UsageError(f"{file}: /target: found no member \"model\"; expected it, for model_faults and traps need one")
-    return Scenario(_resolve(document))
+    problems = [f"{file}: {problem}" for problem in _contradictions(_resolve(document))]
+    if problems:
+        raise UsageError("\n".join(problems))
+    return Scenario(document)
 
 
 def load(path: Path) -> Scenario:

@@ -83,7 +83,7 @@ def _arm_level(runs: Sequence[Run], seed: int) -> ArmLevel:
         len(runs), sum(submitted), shares,
         {q: _spread([getattr(run.latency_ns, q) for run in runs]) for q in QUANTILES},
         {name: _spread([getattr(run.pressure, name) for run in runs])
-         for name in ("mem_available_min_kib", "psi_some_avg10_max")})
+         for name in ("mem_available_min_kib", "psi_some_percent")})
 
 
 def _measure(run: Run, outcome: str) -> float:

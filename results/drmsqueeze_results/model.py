@@ -143,10 +143,15 @@ class Injection:
 
 @dataclass(frozen=True)
 class Pressure:
-    """`assigned` is the level; the rest is what was really reached (percent of time; KiB)."""
+    """`assigned` is the level; the rest is what was really reached (percent of time; KiB).
+
+    The kernel refreshes its own average every two seconds, which is too slow for short runs: `psi_some_percent` is the share of
+    the whole run's time in which some task waited for memory, from the kernel's total.
+    """
 
     assigned: float
     psi_some_avg10_max: float | None
+    psi_some_percent: float | None
     mem_available_min_kib: int | None
 
 

@@ -201,12 +201,22 @@ def _environment(data: RunData) -> Environment:
                                              "preemption", "hz")})
 
 
+def psi_percent(samples: Sequence[Mapping[str, float]]) -> float | None:
+    """Percent of the time between the first and the last sample in which some task waited for memory."""
+    known = [(sample["t_s"], sample["psi_some_total_us"]) for sample in samples if "psi_some_total_us" in sample]
+    if len(known) < 2 or known[-1][0] <= known[0][0]:
+        return None
+    return (known[-1][1] - known[0][1]) / 1e4 / (known[-1][0] - known[0][0])
+
+
 def _pressure(data: RunData) -> Pressure:
     def values(name: str) -> list[float]:
         return [sample[name] for sample in data.samples if name in sample]
 
     psi, available = values("psi_some_avg10"), values("mem_available_kib")
-    return Pressure(data.facts.level, max(psi) / PSI_SCALE if psi else None, int(min(available)) if available else None)
+    stalled = psi_percent(data.samples)
+    return Pressure(data.facts.level, max(psi) / PSI_SCALE if psi else None,
+                    round(stalled, 2) if stalled is not None else None, int(min(available)) if available else None)
 
 
 @dataclass(frozen=True)

@@ -17,12 +17,12 @@ from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
 from drmsqueeze_results.comparison_model import ArmLevel, Comparison
 from drmsqueeze_results.model import Outcome
-from drmsqueeze_results.outcomes import PSI_SCALE
 from drmsqueeze_results.tables import TITLES
 from drmsqueeze_results.verdicts import level_name
 
 INK = "#010203"  # stands for the page's own colour until the SVG is written
 EDGE = "#111111"  # on the fills of outcomes, which are light on either page
+MIN_PSI_INTERVAL_S = 0.5
 MOST_POINTS = 400  # in a line over time
 
 FILLS = {
@@ -150,19 +150,34 @@ def _thin(samples: Samples, member: str) -> list[tuple[float, float]]:
     return points[::max(1, -(-len(points) // MOST_POINTS))]
 
 
+def _memory(samples: Samples) -> list[tuple[float, float]]:
+    return [(x, y / 1024) for x, y in _thin(samples, "mem_available_kib")]
+
+
+def _pressure(samples: Samples) -> list[tuple[float, float]]:
+    """Percent of time stalled over each interval between samples of at least half a second, at its end."""
+    totals = _thin(samples, "psi_some_total_us")
+    points: list[tuple[float, float]] = []
+    last = totals[0] if totals else (0.0, 0.0)
+    for x, total in totals:
+        if x - last[0] >= MIN_PSI_INTERVAL_S:
+            points.append((x, (total - last[1]) / 1e4 / (x - last[0])))
+            last = (x, total)
+    return points
+
+
 def over_time(runs: Sequence[tuple[str, Samples]], name: str) -> str:
     """Memory and PSI as really reached, one line for each run; `runs` are pairs of a kernel and its samples."""
     kernels = list(dict.fromkeys(kernel for kernel, _ in runs))
 
     def paint(figure: Figure) -> None:
         memory, psi = figure.subplots(2, 1, sharex=True)
-        for axes, member, scale, text in ((memory, "mem_available_kib", 1024, "MemAvailable (MiB)"),
-                                          (psi, "psi_some_avg10", PSI_SCALE, "PSI some, 10 s (%)")):
+        for axes, curve, text in ((memory, _memory, "MemAvailable (MiB)"), (psi, _pressure, "time stalled (PSI some, %)")):
             labelled: set[str] = set()
             for kernel, samples in runs:
                 colour, _, dash = LINES[kernels.index(kernel) % len(LINES)]
-                points = _thin(samples, member)
-                axes.plot([x for x, _ in points], [y / scale for _, y in points], color=colour, linestyle=dash,
+                points = curve(samples)
+                axes.plot([x for x, _ in points], [y for _, y in points], color=colour, linestyle=dash,
                           linewidth=1.4, label=None if kernel in labelled else kernel)
                 labelled.add(kernel)
             axes.set_ylabel(text)

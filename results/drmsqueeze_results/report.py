@@ -22,7 +22,7 @@ _ENVIRONMENT.filters |= {"level": level_name, "ms": milliseconds, "markdown": ma
 
 def summary_table(comparison: Comparison) -> Table:
     """The table that the command line prints for a comparison."""
-    return rich_table(comparison_grid(comparison, short=True).without("runs").without("p99"))
+    return rich_table(comparison_grid(comparison, short=True).without("runs", "p99", "least memory", "stalled time"))
 
 
 def _lines(directory: Path, sections: Sequence[Section]) -> Iterator[tuple[str, str, str | None]]:

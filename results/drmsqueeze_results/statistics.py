@@ -13,7 +13,7 @@ from statsmodels.stats.proportion import proportion_confint
 
 FEWEST_FOR_BOOTSTRAP = 5  # with fewer runs only the range is shown
 BOOTSTRAP_RESAMPLES = 2000
-PERMUTATIONS = 20000  # above log2 of this many pairs the permutation test draws instead of enumerating
+PERMUTATIONS = 70000  # above log2 of this many pairs the permutation test draws instead of enumerating
 CONFIDENCE = 0.95
 
 

@@ -27,9 +27,9 @@ class Grid:
     numeric: tuple[bool, ...]
     rows: tuple[tuple[str, ...], ...]
 
-    def without(self, column: str) -> "Grid":
-        """The same table without one column."""
-        keep = [at for at, name in enumerate(self.columns) if name != column]
+    def without(self, *columns: str) -> "Grid":
+        """The same table without these columns."""
+        keep = [at for at, name in enumerate(self.columns) if name not in columns]
         return Grid(self.title, tuple(self.columns[at] for at in keep), tuple(self.numeric[at] for at in keep),
                     tuple(tuple(row[at] for at in keep) for row in self.rows))
 
@@ -51,7 +51,9 @@ def _bare_share(share: Share) -> str:
 def _row(level: str, kernel: str, arm: ArmLevel, outcomes: list[Outcome], cell: Callable[[Share], str]) -> tuple[str, ...]:
     shares = tuple(cell(arm.outcomes[outcome.value]) if arm.submitted else "-" for outcome in outcomes)
     latencies = tuple(milliseconds(arm.latency_ns[q].median) for q in ("p50", "p99"))
-    return (level, kernel, str(arm.runs), str(arm.submitted), *shares, *latencies)
+    least, stalled = (arm.reached[name].median for name in ("mem_available_min_kib", "psi_some_percent"))
+    reached = ("-" if least is None else f"{least / 1024:.0f} MiB", "-" if stalled is None else f"{stalled:.0f} %")
+    return (level, kernel, str(arm.runs), str(arm.submitted), *shares, *latencies, *reached)
 
 
 def comparison_grid(comparison: Comparison, *, short: bool = False) -> Grid:
@@ -65,7 +67,8 @@ def comparison_grid(comparison: Comparison, *, short: bool = False) -> Grid:
                 if outcome not in _WHEN_SEEN or any(arm.outcomes[outcome.value].count for arm in arms)]
     rows = [_row(level_name(level.level), comparison.arms[key].kernel, arm, outcomes, cell)
             for level in comparison.levels for key, arm in level.arms.items()]
-    columns = ("left", "kernel", "runs", "jobs", *(TITLES[outcome] for outcome in outcomes), "p50", "p99")
+    columns = ("left", "kernel", "runs", "jobs", *(TITLES[outcome] for outcome in outcomes), "p50", "p99", "least memory",
+               "stalled time")
     return Grid(comparison.scenario.name, columns, (False, False, *(True,) * (len(columns) - 2)), tuple(rows))
 
 

@@ -85,10 +85,11 @@ def _hangs(arms: Mapping[str, Arm], level: Level, bounds: Sequence[Bound]) -> st
     if not clean:
         return ""
     worst = max(upper[key].upper for key in clean)
-    limit = f"at most {percent(worst)} of runs, at {100 * CONFIDENCE:g} % confidence"
+    runs = min(level.arms[key].runs for key in clean)
+    seen = f"in {runs} runs, which bounds the true rate at {percent(worst)} ({100 * CONFIDENCE:g} % confidence)"
     if len(clean) == len(level.arms):
-        return f"; {'neither' if len(clean) == 2 else 'none'} hung: {limit}"
-    return f"; {' and '.join(arms[key].kernel for key in clean)} did not hang: {limit}"
+        return f"; {'neither' if len(clean) == 2 else 'none'} hung {seen}"
+    return f"; {' and '.join(arms[key].kernel for key in clean)} did not hang {seen}"
 
 
 def telling_level(levels: Sequence[Level], tests: Sequence[Test]) -> Level:

@@ -7,7 +7,7 @@ from drmsqueeze import plan, scenario
 
 ONE = scenario.parse(json.dumps({
     "schema": "drmsqueeze.scenario/1", "name": "x", "target": {"driver": "panfrost"}, "stressors": [{"kind": "tiler-heap"}],
-    "levels": [1.0, 0.5, 0.1], "runs": 4, "seed": 9}), "x.json")
+    "levels": [1.0, 0.5, 0.1], "injectors": [{"kind": "hog"}], "runs": 4, "seed": 9}), "x.json")
 KERNELS = ("lab", "lab+panfrost-nowait")
 
 

@@ -65,8 +65,12 @@ def test_times_are_scaled_and_the_scenario_is_not_changed() -> None:
         (changed(levels=[1.5]), "f.json: /levels/0: found 1.5; expected at most 1"),
         (changed(levels=[0.5, 0.5]), "f.json: /levels: found [0.5, 0.5]; expected no value twice"),
         (changed(deadline_ms="soon"), 'f.json: /deadline_ms: found "soon"; expected integer'),
-        (changed(expect={"lab": {"exploded": [0, 0]}}), 'f.json: /expect/lab: found "exploded"; expected one of "completed"'),
+        (changed(expect={"lab": {"exploded": [0, 0]}}), 'f.json: /expect/lab/exploded: found no fate and no kind of finding; expected one of: completed'),
         (changed(target={"driver": "nouveau"}), 'f.json: /target/driver: found "nouveau"; expected one of "panfrost"'),
+        (changed(levels=[0.5], injectors=[]), 'f.json: /levels: found a level below 1 and no injector of kind "hog"'),
+        (changed(injectors=[{"kind": "hog"}, {"kind": "hog"}]), 'f.json: /injectors: found 2 of kind "hog"; expected one'),
+        (changed(expect={"lab": {"failed": [5, 1]}}), "f.json: /expect/lab/failed: found [5, 1]; expected [fewest, most]"),
+        (changed(levels=[float("nan")]), "f.json: not JSON: NaN is no JSON"),
         (changed(target={"driver": "panfrost"}), 'f.json: /target: found no member "model"'),
     ],
 )

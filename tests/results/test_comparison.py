@@ -30,17 +30,17 @@ def hung(runs: int, of: int) -> list[dict[str, Any]]:
 def test_whole_table(tmp_path: Path) -> None:
     result = compare(make(tmp_path / "c", {1.0: {"a": IDLE, "b": IDLE}, 0.02: {"a": BLOCKING, "b": NOWAIT}}))
     assert markdown_table(comparison_grid(result)) == """\
-| left | kernel | runs | jobs | completed | failed | timed out | stalled | hung | p50 | p99 |
-| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
-| 100 % | lab | 6 | 120 | 120 (100 %) | 0 | 0 | 0 | 0 | 30 ms | 90 ms |
-| 100 % | lab+panfrost-nowait | 6 | 120 | 120 (100 %) | 0 | 0 | 0 | 0 | 30 ms | 90 ms |
-| 2 % | lab | 6 | 120 | 120 (100 %) | 0 | 0 | 0 | 0 | 150 ms | 450 ms |
-| 2 % | lab+panfrost-nowait | 6 | 120 | 25 (21 %; 15–26) | 95 (79 %; 74–85) | 0 | 0 | 0 | 40 ms | 120 ms |"""
+| left | kernel | runs | jobs | completed | failed | timed out | stalled | hung | p50 | p99 | least memory | stalled time |
+| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
+| 100 % | lab | 6 | 120 | 120 (100 %) | 0 | 0 | 0 | 0 | 30 ms | 90 ms | 10 MiB | - |
+| 100 % | lab+panfrost-nowait | 6 | 120 | 120 (100 %) | 0 | 0 | 0 | 0 | 30 ms | 90 ms | 10 MiB | - |
+| 2 % | lab | 6 | 120 | 120 (100 %) | 0 | 0 | 0 | 0 | 150 ms | 450 ms | 10 MiB | - |
+| 2 % | lab+panfrost-nowait | 6 | 120 | 25 (21 %; 15–26) | 95 (79 %; 74–85) | 0 | 0 | 0 | 40 ms | 120 ms | 10 MiB | - |"""
     assert result.verdict.code == "differ"
     assert result.verdict.sentence == (
         "At 2 % of memory left, lab completed 120 of 120 jobs (median 150 ms); lab+panfrost-nowait failed 95 of 120 "
-        "jobs (79 %, 95 % interval 74 to 85 %) and completed 25 jobs (median 40 ms); neither hung: at most 39 % of "
-        "runs, at 95 % confidence. Over all levels the difference is beyond chance in failed jobs (p = 0.031).")
+        "jobs (79 %, 95 % interval 74 to 85 %) and completed 25 jobs (median 40 ms); neither hung in 6 runs, which "
+        "bounds the true rate at 39 % (95 % confidence). Over all levels the difference is beyond chance in failed jobs (p = 0.031).")
     assert result.verdict.notes == ()
     assert result.carried_out
 
@@ -74,14 +74,14 @@ def test_enough_runs_but_too_few_that_differ(tmp_path: Path) -> None:
     code, sentence = verdict(tmp_path, IDLE, hung(2, 6))
     assert code == "undecided"
     assert "lab+panfrost-nowait hung in 2 of 6 runs" in sentence
-    assert "lab did not hang: at most 39 % of runs, at 95 % confidence" in sentence
+    assert "lab did not hang in 6 runs, which bounds the true rate at 39 % (95 % confidence)" in sentence
     assert "they differ in only 2 of 6 blocks" in sentence
 
 
 def test_nothing_differs(tmp_path: Path) -> None:
     code, sentence = verdict(tmp_path, IDLE, IDLE)
     assert code == "no-difference-seen"
-    assert "neither hung: at most 39 % of runs" in sentence
+    assert "neither hung in 6 runs, which bounds the true rate at 39 %" in sentence
     assert sentence.endswith("In none of 6 blocks did the kernels differ in failed jobs or hangs.")
 
 

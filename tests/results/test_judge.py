@@ -13,7 +13,7 @@ from drmsqueeze_results.documents import from_plain
 from drmsqueeze_results.errors import BadRunDirectory
 from drmsqueeze_results.facts import Facts, read_facts
 from drmsqueeze_results.model import Outcome, Run
-from drmsqueeze_results.outcomes import judge, load_run
+from drmsqueeze_results.outcomes import judge, load_run, psi_percent
 
 Golden = Callable[[str], Path]
 
@@ -233,3 +233,12 @@ def test_dataclasses_and_schemas_have_the_same_members() -> None:
     for members, name in ((fields(Run), "run"), (fields(Facts), "facts")):
         properties = set(json.loads((schemas / f"{name}.schema.json").read_text())["properties"])
         assert properties - {"schema"} == {member.name for member in members} - {"schema"}
+
+
+def test_pressure_is_the_time_stalled_and_not_the_slow_average() -> None:
+    """Seen in a run of 2.5 s: the kernel's own average still said 0 while tasks had waited a sixth of the time."""
+    samples = [{"t_s": 1.0, "psi_some_total_us": 5000, "psi_some_avg10": 0}, {"t_s": 2.0, "psi_some_total_us": 5000},
+               {"t_s": 3.5, "psi_some_total_us": 380000, "psi_some_avg10": 0}]
+    assert psi_percent(samples) == pytest.approx(15.0)
+    assert psi_percent(samples[:1]) is None
+    assert psi_percent([{"t_s": 1.0}, {"t_s": 2.0}]) is None

@@ -2,6 +2,7 @@
 """Machine `vm`: a QEMU guest that boots from an initramfs and shares the ring's memory with the harness."""
 
 import json
+import os
 import shlex
 import shutil
 import signal
@@ -39,7 +40,7 @@ SYSRQ_PRINTING_S = 20.0
 
 @dataclass(frozen=True)
 class Hardware:
-    """What the guest is given. `model_options` are module parameters of the shared model part."""
+    """What the guest is given."""
 
     ram_mib: int = 256
     vcpus: int = 2
@@ -53,6 +54,11 @@ class Accelerator:
     name: str
     time_scale: float
     why: str
+
+
+def _option(path: Path) -> str:
+    """A path as part of one of QEMU's comma-separated options."""
+    return str(path).replace(",", ",,")
 
 
 class Vm:
@@ -81,10 +87,10 @@ class Vm:
         if console_log is None:
             command_line += ["-serial", "mon:stdio"]
         else:
-            command_line += ["-chardev", f"socket,id=console,path={self._console_socket},server=on,wait=off,mux=on,"
-                             f"logfile={console_log}", "-serial", "chardev:console"]
+            command_line += ["-chardev", f"socket,id=console,path={_option(self._console_socket)},server=on,wait=off,mux=on,"
+                             f"logfile={_option(console_log)}", "-serial", "chardev:console"]
         if ring:
-            command_line += ["-object", f"memory-backend-file,id=ring,share=on,mem-path={ring},size={RING_SIZE}",
+            command_line += ["-object", f"memory-backend-file,id=ring,share=on,mem-path={_option(ring)},size={RING_SIZE}",
                              "-device", "ivshmem-plain,memdev=ring"]
         self.command_line = command_line
         self._stderr = (self._scratch / "stderr").open("w+")
@@ -210,7 +216,7 @@ def _calibration(text: str) -> int:
 
 
 def _host_boot() -> Mapping[str, str]:
-    return {"boot": Path("/proc/sys/kernel/random/boot_id").read_text().strip(),
+    return {"kvm": str(os.access("/dev/kvm", os.R_OK | os.W_OK)), "boot": Path("/proc/sys/kernel/random/boot_id").read_text().strip(),
             "qemu": subprocess.run([QEMU, "--version"], capture_output=True, text=True, check=True).stdout.splitlines()[0]}
 
 
@@ -223,8 +229,8 @@ def choose_accelerator(guest: Guest, programs: Path) -> Accelerator:
                      for _ in range(3))
         reasons = []
         for name, limit_s in (("kvm", KVM_TRIAL_S), ("tcg", BOOT_TIMEOUT_S)):
-            if name == "kvm" and not Path("/dev/kvm").exists():
-                reasons.append("no /dev/kvm here")
+            if name == "kvm" and not os.access("/dev/kvm", os.R_OK | os.W_OK):
+                reasons.append("/dev/kvm may not be used by this user" if Path("/dev/kvm").exists() else "no /dev/kvm here")
                 continue
             try:
                 inside = _calibration(run_command(guest, name, "/bin/drmsqueeze-agent --calibrate", limit_s=limit_s))
