@@ -78,9 +78,15 @@ json preemption_of(const Root &root)
 
 } // namespace
 
-uint64_t available_kib(const Root &root)
+uint64_t meminfo_kib(const Root &root, const std::string &line)
 {
-	json value = number_in(root, "/proc/meminfo", "MemAvailable:");
+	json value = number_in(root, "/proc/meminfo", line + ":");
+	return value.is_null() ? 0 : value.get<uint64_t>();
+}
+
+uint64_t min_free_kib(const Root &root)
+{
+	json value = number_in(root, "/proc/sys/vm/min_free_kbytes");
 	return value.is_null() ? 0 : value.get<uint64_t>();
 }
 

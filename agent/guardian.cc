@@ -50,8 +50,10 @@ public:
 				return Error{ENOTSUP, item.kind + ": " + reason};
 			stressors_.push_back(kind.create(item.reader));
 		}
-		for (const Item &item : request_.injectors)
-			injectors_.push_back(injector_of(item).create(item.reader, request_));
+		for (bool last : {false, true})
+			for (const Item &item : request_.injectors)
+				if (injector_of(item).armed_last == last)
+					injectors_.push_back(injector_of(item).create(item.reader, request_));
 		for (const auto &injector : injectors_)
 			if (Status status = injector->check(seat_); !status)
 				return status;
@@ -128,7 +130,7 @@ private:
 
 	void arm()
 	{
-		seat_.idle_available_kib = available_kib(seat_.root);
+		seat_.idle_available_kib = meminfo_kib(seat_.root, "MemAvailable");
 		for (auto &injector : injectors_) {
 			Status status = injector->arm(seat_);
 			if (!status) {
@@ -143,6 +145,9 @@ private:
 	/** Everything back as it was: the one place where that is done. */
 	void release()
 	{
+		Release before = control_.release.load();
+		if (before == Release::restored || before == Release::not_restored)
+			return;
 		for (auto &injector : injectors_)
 			injector->read_counters();
 		bool restored = journal_.restore();

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "agent/job_table.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <new>
 
@@ -87,24 +88,37 @@ uint32_t JobTable::in_flight() const
 	return count;
 }
 
-std::optional<uint64_t> JobTable::first_late(int64_t now) const
+std::optional<uint64_t> JobTable::first_past(JobEntry::State state, int64_t then_ns) const
 {
 	const JobEntry *first = nullptr;
 	for (uint32_t slot = 0; slot < slots_; slot++) {
 		const JobEntry &entry = entries_[slot];
-		if (entry.state.load(std::memory_order_acquire) == JobEntry::in_flight && entry.deadline_ns < now &&
+		if (entry.state.load(std::memory_order_acquire) == state && entry.deadline_ns < then_ns &&
 		    (!first || entry.deadline_ns < first->deadline_ns))
 			first = &entry;
 	}
 	return first ? std::optional(first->job) : std::nullopt;
 }
 
-uint32_t JobTable::end_all(uint32_t client, const JobEnd &how)
+std::optional<uint64_t> JobTable::first_late(int64_t now) const
+{
+	return first_past(JobEntry::in_flight, now);
+}
+
+std::optional<uint64_t> JobTable::first_stuck(int64_t now, int64_t patience_ns) const
+{
+	return first_past(JobEntry::signalled, now - patience_ns);
+}
+
+uint32_t JobTable::end_all(uint32_t client, const JobEnd &how, std::initializer_list<JobEntry::State> states)
 {
 	uint32_t count = 0;
-	for (uint32_t slot = 0; slot < slots_; slot++)
-		if (client == kNoClient || entries_[slot].client == client)
+	for (uint32_t slot = 0; slot < slots_; slot++) {
+		JobEntry::State now{entries_[slot].state.load(std::memory_order_acquire)};
+		if ((client == kNoClient || entries_[slot].client == client) &&
+		    std::find(states.begin(), states.end(), now) != states.end())
 			count += end(slot, how);
+	}
 	return count;
 }
 

@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
 #include <string_view>
 
@@ -65,8 +66,12 @@ public:
 	/** The job longest past its deadline at @now_ns, without its fence. */
 	std::optional<uint64_t> first_late(int64_t now_ns) const;
 
-	/** Ends every job in flight of @client (kNoClient: of all); how many. */
-	uint32_t end_all(uint32_t client, const JobEnd &end);
+	/** A job whose fence is through and whose memory has not been read back @patience_ns after its deadline. */
+	std::optional<uint64_t> first_stuck(int64_t now_ns, int64_t patience_ns) const;
+
+	/** Ends every job of @client (kNoClient: of all) that is in one of @states; how many. */
+	uint32_t end_all(uint32_t client, const JobEnd &end,
+			 std::initializer_list<JobEntry::State> states = {JobEntry::in_flight, JobEntry::signalled});
 
 	/**
 	 * Whose job did a driver's timeout hit? The scheduler always takes the oldest of a context's jobs, so the
@@ -76,6 +81,8 @@ public:
 	bool claim_timeout(uint32_t slot, uint64_t log_seq);
 
 private:
+	std::optional<uint64_t> first_past(JobEntry::State state, int64_t then_ns) const;
+
 	JobTable(JobEntry *entries, std::atomic<uint64_t> *claims, uint32_t slots, Control *control, Recorder recorder)
 		: entries_(entries), claims_(claims), slots_(slots), control_(control), recorder_(recorder)
 	{

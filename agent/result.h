@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <cerrno>
 #include <string>
 #include <utility>
 #include <variant>
@@ -40,7 +41,8 @@ class [[nodiscard]] Status
 {
 public:
 	Status() = default;
-	Status(Error error) : error_(std::move(error)) {}
+	/** A call that failed without saying why (a short write leaves errno alone) has failed all the same. */
+	Status(Error error) : error_(std::move(error)) { error_.code = error_.code ? error_.code : EIO; }
 
 	explicit operator bool() const { return error_.code == 0; }
 	const Error &error() const { return error_; }

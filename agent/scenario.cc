@@ -69,7 +69,7 @@ Request parse_request(std::string_view text)
 	if (request.time_scale <= 0)
 		reader.fail("time_scale", "a number above 0");
 	request.deadline_ns = static_cast<int64_t>(reader.number("deadline_ms", 1, kMaxMs) * kNsPerMs);
-	request.grace_ns = static_cast<int64_t>(reader.number("grace_ms", 0, kMaxMs) * kNsPerMs);
+	request.grace_ns = static_cast<int64_t>(reader.number("grace_ms", 1, kMaxMs) * kNsPerMs);
 	reader.finish();
 	return request;
 }

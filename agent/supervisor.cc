@@ -24,6 +24,8 @@ namespace
 
 constexpr int64_t kTick = 5 * kNsPerMs;
 constexpr int64_t kBeat = 200 * kNsPerMs;
+/* Not stretched: a run may be over in two seconds on a slow machine too. */
+constexpr int64_t kSamplePeriod = 100 * kNsPerMs;
 
 /* Patience with our own helpers, before time_scale. */
 constexpr int64_t kSetupLimit = 30 * kNsPerS;
@@ -109,7 +111,8 @@ Status Supervisor::set_up()
 		spawn("drmsq-evidence", kFirstOomKilled, [this] { return run_evidence(Root(), recorder_, control_); });
 	if (!evidence)
 		return evidence.error();
-	auto probe = spawn("drmsq-probe", kFirstOomKilled,
+	/* It says whether the GPU works: killed, it would say that it does not. */
+	auto probe = spawn("drmsq-probe", kNeverOomKilled,
 			   [this] { return run_probe(driver_, recorder_, control_, scaled(kProbeLimit)); });
 	if (!probe)
 		return probe.error();
@@ -156,7 +159,7 @@ Status Supervisor::fork_clients()
 
 Status Supervisor::start_sampler()
 {
-	auto work = std::make_unique<SamplerWork>(SamplerWork{&sampler_, recorder_, &control_, scaled(kBeat)});
+	auto work = std::make_unique<SamplerWork>(SamplerWork{&sampler_, recorder_, &control_, kSamplePeriod});
 	pthread_attr_t attributes;
 	pthread_attr_init(&attributes);
 	pthread_attr_setstacksize(&attributes, kSamplerStack);
@@ -181,18 +184,23 @@ void Supervisor::wait_for_arming()
 void Supervisor::watch()
 {
 	std::optional<uint64_t> late;
+	std::optional<uint64_t> stuck;
 	tick_until(
 		[&] {
 			late = table_.first_late(now_ns());
-			return late || clients_alive() == 0 || control_.failed() || recorder_.stop_wanted();
+			stuck = table_.first_stuck(now_ns(), request_.grace_ns);
+			return late || stuck || clients_alive() == 0 || control_.failed() || recorder_.stop_wanted();
 		},
 		0);
 	control_.phase.store(Phase::stop);
 	if (recorder_.stop_wanted())
 		control_.fail(ECANCELED, "stopped by the host");
-	if (!late)
+	if (!late && !stuck)
 		return;
-	witness("late-fence", 0, *late);
+	if (late)
+		witness("late-fence", 0, *late);
+	else
+		witness("no-progress", 0, *stuck);
 	control_.evidence_wanted.store(1);
 	tick_until([this] { return control_.evidence_done.load() != 0; }, scaled(kEvidenceLimit));
 }
@@ -206,6 +214,11 @@ void Supervisor::release_all()
 	if (!tick_until([this] { return control_.release.load() != Release::wanted; }, scaled(kReleaseLimit)))
 		witness("release-blocked");
 	tick_until([this] { return table_.in_flight() == 0; }, request_.grace_ns);
+	/* A client that is blocked is not the fate of a job whose fence has signalled. */
+	table_.end_all(
+		kNoClient,
+		{.fate = Fate::lost, .flags = kAfterRelease, .reason = "fence through, its memory never read back"},
+		{JobEntry::signalled});
 	table_.end_all(
 		kNoClient,
 		{.fate = Fate::hung, .flags = kLate | kAfterRelease, .reason = "unsignalled after release and grace"});

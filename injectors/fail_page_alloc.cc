@@ -261,6 +261,7 @@ const InjectorDescriptor kFailPageAlloc = {
 	.kind = kName,
 	.create = create,
 	.unsupported = unsupported,
+	.armed_last = true,
 };
 
 } // namespace drmsqueeze

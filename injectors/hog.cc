@@ -8,12 +8,14 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <fmt/format.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "agent/clock.h"
 #include "agent/control.h"
+#include "agent/environment.h"
 #include "agent/process.h"
 #include "injectors/injector.h"
 
@@ -24,6 +26,11 @@ uint64_t hog_bytes(double level, uint64_t idle_kib)
 {
 	double bytes = (1.0 - level) * static_cast<double>(idle_kib) * 1024;
 	return bytes <= 0 ? 0 : static_cast<uint64_t>(bytes) / kHogPage * kHogPage;
+}
+
+bool hog_fits(uint64_t bytes, uint64_t available_kib, uint64_t swap_free_kib, uint64_t min_free_kib, bool locked)
+{
+	return bytes / 1024 + min_free_kib <= available_kib + (locked ? 0 : swap_free_kib);
 }
 
 void fill_hog_page(void *page, double compressibility, uint64_t &state)
@@ -115,7 +122,19 @@ class Hog : public Injector
 public:
 	explicit Hog(const Options &options) : options_(options) {}
 
-	Status check(const InjectorSeat & /*seat*/) const override { return {}; }
+	Status check(const InjectorSeat &seat) const override
+	{
+		uint64_t available = meminfo_kib(seat.root, "MemAvailable");
+		uint64_t swap = meminfo_kib(seat.root, "SwapFree");
+		uint64_t kept = min_free_kib(seat.root);
+		uint64_t bytes = hog_bytes(seat.request.level, available);
+		if (hog_fits(bytes, available, swap, kept, options_.locked))
+			return {};
+		return Error{
+			ERANGE,
+			fmt::format("hog: level {} needs {} KiB of {} available and {} of swap, {} are the kernel's",
+				    seat.request.level, bytes / 1024, available, options_.locked ? 0 : swap, kept)};
+	}
 
 	Status arm(const InjectorSeat &seat) override
 	{
@@ -131,6 +150,8 @@ public:
 		if (!pid)
 			return pid.error();
 		pid_ = *pid;
+		/* The fork made our locked pages copy-on-write: giving everything back must not wait for memory. */
+		mlockall(MCL_CURRENT | MCL_FUTURE);
 		return wait_until_full(seat);
 	}
 

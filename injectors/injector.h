@@ -57,6 +57,8 @@ struct InjectorDescriptor {
 	std::unique_ptr<Injector> (*create)(JsonReader options, const Request &request);
 	/** Empty, or why it cannot be used on this machine. */
 	std::string (*unsupported)(const Root &root);
+	/** Its effect would hit the arming of the others. */
+	bool armed_last = false;
 };
 
 std::span<const InjectorDescriptor *const> all_injectors();

@@ -52,6 +52,8 @@ Result<RestoreJournal> RestoreJournal::load(std::string file, std::vector<std::s
 			lost.push_back(knob.error().reason);
 		}
 	}
+	journal.on_disk_ = true;
+	journal.incomplete_ = !lost.empty();
 	return journal;
 }
 
@@ -67,6 +69,7 @@ Status RestoreJournal::turn(const std::string &path, std::string_view value)
 			knobs_.pop_back();
 			return status;
 		}
+		on_disk_ = true;
 		knob = &knobs_.back();
 	}
 	Status status = knob->write(value);
@@ -90,7 +93,8 @@ bool RestoreJournal::restore()
 			failed_.push_back(knob->path());
 	if (!failed_.empty())
 		return false;
-	if (!knobs_.empty())
+	/* What could not be opened now may be tomorrow: its value must not be forgotten. */
+	if (on_disk_ && !incomplete_)
 		unlink(file_.c_str());
 	knobs_.clear();
 	return true;

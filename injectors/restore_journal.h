@@ -43,6 +43,8 @@ private:
 	std::string file_;
 	std::vector<Knob> knobs_;
 	std::vector<std::string> failed_;
+	bool on_disk_ = false;
+	bool incomplete_ = false; /* the file names knobs that could not be opened */
 };
 
 } // namespace drmsqueeze

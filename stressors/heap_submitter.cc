@@ -200,7 +200,8 @@ void HeapSubmitter::end(const Flight &flight, JobEnd end)
 	int64_t seen = end.seen_ns ? end.seen_ns : now_ns();
 	if (seen - flight.intent_ns > seat_.request.deadline_ns)
 		end.flags |= kLate;
-	if (seat_.control.phase.load() != Phase::run)
+	Release release = seat_.control.release.load();
+	if (release == Release::restored || release == Release::not_restored)
 		end.flags |= kAfterRelease;
 	seat_.table.end(flight.table_slot, end);
 }

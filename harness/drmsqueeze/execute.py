@@ -131,6 +131,8 @@ class _Follower:
                 return "silent"
             elif now - self.hello_at > self._limit_s:
                 self._take_evidence()
+                self._ring.ask_to_stop()
+                self._vm.wait_for_end(POWER_OFF_S)
                 return "time-limit"
             time.sleep(POLL_S)
 

@@ -21,6 +21,15 @@ TEST(Hog, HoldsWhatTheLevelDoesNotLeave)
 	EXPECT_EQ(hog_bytes(0.5, 64UL << 20), 32UL << 30);
 }
 
+TEST(Hog, FitsIntoMemoryAndSwapLessWhatTheKernelKeeps)
+{
+	const uint64_t bytes = hog_bytes(0.02, 200'000);
+	EXPECT_TRUE(hog_fits(bytes, 200'000, 0, 2'000, false));
+	EXPECT_FALSE(hog_fits(hog_bytes(0, 200'000), 200'000, 0, 2'000, false));
+	EXPECT_TRUE(hog_fits(hog_bytes(0, 200'000), 200'000, 190'000, 2'000, false));
+	EXPECT_FALSE(hog_fits(hog_bytes(0, 200'000), 200'000, 190'000, 2'000, true)) << "locked memory is not swapped";
+}
+
 TEST(Hog, PageIsZerosAndNoise)
 {
 	alignas(8) uint64_t page[kHogPage / 8];

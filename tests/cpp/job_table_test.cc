@@ -59,6 +59,17 @@ TEST_F(JobTableTest, OnlyJobsWithoutTheirFenceAreLate)
 	EXPECT_EQ(table_.first_late(now_ns() + 2 * kNsPerS), earlier_deadline);
 }
 
+TEST_F(JobTableTest, AJobWhoseFenceIsThroughIsStuckOnlyAfterMuchLonger)
+{
+	begin(0, 0, kNsPerS);
+	uint64_t read_back = begin(1, 0, kNsPerS);
+	table_.signalled(1);
+	EXPECT_FALSE(table_.first_stuck(now_ns() + 2 * kNsPerS, 5 * kNsPerS));
+	EXPECT_EQ(table_.first_stuck(now_ns() + 10 * kNsPerS, 5 * kNsPerS), read_back);
+	EXPECT_EQ(table_.end_all(kNoClient, {.fate = Fate::lost}, {JobEntry::signalled}), 1U);
+	EXPECT_EQ(table_.end_all(kNoClient, {.fate = Fate::hung}), 1U) << "the one without its fence is left";
+}
+
 TEST_F(JobTableTest, EndsAllOfAKilledClient)
 {
 	begin(0, 0);

@@ -107,9 +107,13 @@ TEST_F(JournalTest, LoadTellsOfKnobsThatAreGone)
 	ASSERT_TRUE(journal.turn(tree_.path("/knob/c"), "2"));
 	std::filesystem::remove(tree_.path("/knob/c"));
 	std::vector<std::string> lost;
-	EXPECT_TRUE(RestoreJournal::load(file_, lost));
+	auto loaded = RestoreJournal::load(file_, lost);
+	ASSERT_TRUE(loaded);
 	ASSERT_EQ(lost.size(), 1U);
 	EXPECT_THAT(lost[0], testing::HasSubstr("/knob/c"));
+	EXPECT_TRUE(loaded->restore());
+	EXPECT_TRUE(std::filesystem::exists(file_))
+		<< "the value of a knob that is missing today must not be forgotten";
 	std::filesystem::remove(file_);
 }
 

@@ -118,6 +118,10 @@ class Vm:
             self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
+    def wait_for_end(self, limit_s: float) -> None:
+        """Until QEMU has ended, but not longer than this."""
+        self._wait(lambda: self.exit_status is not None, limit_s)
+
     def console(self) -> str:
         """All that the guest has printed up to now."""
         if self.console_log is None or not self.console_log.exists():
