@@ -98,6 +98,24 @@ def test_case_study(tmp_path: Path, kernel: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_demo(tmp_path: Path) -> None:
+    """The README's first command, as it is."""
+    done = drmsqueeze("demo", "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-2:] == [f"report: {tmp_path / 'out/report.html'}", str(tmp_path / "out")]
+    page = (tmp_path / "out/report.html").read_text()
+    for words in ("In short", "lab against lab+panfrost-nowait", "Trap: shrinker-waits-for-fence", "panfrost_mmu_map_fault_addr"):
+        assert words in page, words
+
+
+def test_a_level_that_cannot_be_reached_is_skipped_before_anything_is_changed(small: Path, tmp_path: Path) -> None:
+    small.write_text(json.dumps(SMALL | {"levels": [0.0], "machine": {"zram_mib": 0}}))
+    done = drmsqueeze("run", small, "--runs", 1, "--out", tmp_path / "out")
+    assert done.returncode == 77, done.stdout + done.stderr
+    run = json.loads((tmp_path / "out/small/0000/run.json").read_text())
+    assert (run["verdict"]["reason_code"], run["jobs"]["submitted"]) == ("level-out-of-reach", 0)
+
+
 def test_doctor_and_lists() -> None:
     done = drmsqueeze("doctor", "--json")
     checks = {check["subject"]: check for check in json.loads(done.stdout)["checks"]}
