@@ -40,6 +40,22 @@ def test_no_fault_and_no_pressure_is_all_completed(run_one: RunOne, kernel: str)
     assert not [finding for finding in done.run.findings if not finding.expected], done.story
 
 
+@pytest.mark.parametrize("options", [
+    {"heap": "persistent", "contexts": 2, "threads": 2, "in_flight": 3},
+    {"heap": "fresh", "contexts": 2, "threads": 2, "in_flight": 3},
+    {"heap": "shared", "threads": 2},
+], ids=lambda options: options["heap"])
+def test_heaps_of_all_kinds(run_one: RunOne, options: dict[str, Any]) -> None:
+    done = run_one(stressors=[{"kind": "tiler-heap", "heap_mib": 4, "jobs": 4} | options])
+    assert done.fates == {"completed": 4 * options.get("contexts", 1) * options["threads"]}, done.story
+
+
+def test_panfrost_maps_a_shared_heap_in_one_context_only(run_one: RunOne) -> None:
+    """Not wanted, but so in 6.12: see the case study. When this fails, the driver was repaired."""
+    done = run_one(driver_timeout_ms=500, stressors=[{"kind": "tiler-heap", "heap_mib": 4, "jobs": 2, "heap": "shared", "contexts": 2}])
+    assert done.fates == {"completed": 2, "timed_out": 2}, done.story
+
+
 def test_a_planted_fault_that_is_expected_passes(run_one: RunOne) -> None:
     done = run_one(**FAULTS["corrupted"], expect={"lab": {"corrupted": [1, 1]}})
     assert done.run.status is Status.PASS, done.story
