@@ -8,6 +8,7 @@ import enum
 import json
 import mmap
 import struct
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ NO_CLIENT = 0xFFFFFFFF
 _HEADER = struct.Struct("<8sIIQQQQQQI")
 _RECORD = struct.Struct("<QQHHIQqqq72s")
 _CLAIMED_OFFSET, _CONSUMED_OFFSET, _STOP_OFFSET = 48, 56, 64
+# A live writer publishes within microseconds of its claim, or waits for room with nothing published behind it.
+HOLE_S = 2.0
 CAPACITY = (SIZE - RECORDS_OFFSET) // _RECORD.size
 
 
@@ -94,6 +97,7 @@ class Ring:
                                                  len(text), 0, 0, 0)
         self._map[REQUEST_OFFSET : REQUEST_OFFSET + len(text)] = text
         self._consumed = 0
+        self._hole_since: float | None = None
         self.torn = 0
         """Records that were claimed and never published: their writer was killed, or the machine died, in the middle."""
 
@@ -111,18 +115,27 @@ class Ring:
     def read(self, final: bool = False) -> Iterator[Record]:
         """The records published since the last call, in order.
 
-        A record that is claimed and not yet published ends the reading, unless `final` says that nobody writes any more:
-        then it is passed over and counted as torn.
+        A record that is claimed and not yet published ends the reading. It is passed over and counted as torn where `final` says
+        that nobody writes any more, and where others have been published behind it for HOLE_S: its writer was killed.
         """
         end = self.claimed
         while self._consumed < end:
-            offset = RECORDS_OFFSET + self._consumed % CAPACITY * _RECORD.size
-            record = Record(*_RECORD.unpack_from(self._map, offset))
-            if record.seq != self._consumed + 1:
-                if not final:
-                    break
+            record = self._at(self._consumed)
+            if record.seq == self._consumed + 1:
+                yield record
+            elif final or self._is_hole(end):
                 self.torn += 1
             else:
-                yield record
+                break
+            self._hole_since = None
             self._consumed += 1
             struct.pack_into("<Q", self._map, _CONSUMED_OFFSET, self._consumed)
+
+    def _at(self, index: int) -> Record:
+        return Record(*_RECORD.unpack_from(self._map, RECORDS_OFFSET + index % CAPACITY * _RECORD.size))
+
+    def _is_hole(self, end: int) -> bool:
+        if not any(self._at(index).seq == index + 1 for index in range(self._consumed + 1, end)):
+            return False
+        self._hole_since = self._hole_since or time.monotonic()
+        return time.monotonic() - self._hole_since > HOLE_S

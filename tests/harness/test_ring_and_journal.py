@@ -77,6 +77,17 @@ def test_an_unpublished_record_holds_back_the_rest_until_the_end(ring: Ring, wri
     assert ring.torn == 1
 
 
+def test_a_hole_that_a_killed_writer_left_does_not_hide_what_follows(
+        ring: Ring, writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer.claim()
+    assert not list(ring.read())
+    monkeypatch.setattr(rings, "HOLE_S", -1.0)
+    assert not list(ring.read()), "nothing is published behind it: its writer may live"
+    writer.write(Kind.BEAT, job=2)
+    assert [record.job for record in ring.read()] == [2]
+    assert ring.torn == 1
+
+
 def test_wraps_around(ring: Ring, writer: Writer) -> None:
     for start in range(0, CAPACITY + 10, 40000):
         for job in range(start, min(start + 40000, CAPACITY + 10)):

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 """The judge over golden run directories: one for each outcome and for each way in which a run can end."""
 
+import errno
 import json
+import shutil
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Callable
@@ -242,3 +244,14 @@ def test_pressure_is_the_time_stalled_and_not_the_slow_average() -> None:
     assert psi_percent(samples) == pytest.approx(15.0)
     assert psi_percent(samples[:1]) is None
     assert psi_percent([{"t_s": 1.0}, {"t_s": 2.0}]) is None
+
+
+@pytest.mark.parametrize(("model", "status"), [(None, "skip"), ("mali-jm", "error")])
+def test_a_driver_missing_behind_our_own_model_is_our_fault(tmp_path: Path, model: str | None, status: str) -> None:
+    directory = tmp_path / "run"
+    shutil.copytree(DATA / "runs" / "skip-unsupported", directory)
+    facts = json.loads((directory / "facts.json").read_text())
+    facts["bye"]["code"] = errno.ENODEV
+    facts["driver"]["model"] = model
+    (directory / "facts.json").write_text(json.dumps(facts))
+    assert judge(directory).status.value == status
