@@ -36,6 +36,7 @@ struct Control {
 	std::atomic<uint32_t> finished; /* the supervisor has nothing left to do */
 
 	std::atomic<uint64_t> next_job;
+	std::atomic<uint64_t> submits;
 	std::atomic<uint64_t> jobs_ended;
 	std::atomic<uint64_t> next_file;
 	std::atomic<uint32_t> clients_ready;

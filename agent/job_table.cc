@@ -35,6 +35,7 @@ uint64_t JobTable::begin(uint32_t slot, const JobIntent &intent)
 	entry.job = control_->next_job.fetch_add(1) + 1;
 	entry.intent_ns = now_ns();
 	entry.deadline_ns = entry.intent_ns + intent.deadline_ns;
+	entry.order.store(0);
 	recorder_.put({.kind = Kind::intent,
 		       .client = intent.client,
 		       .job = entry.job,
@@ -49,7 +50,8 @@ uint64_t JobTable::begin(uint32_t slot, const JobIntent &intent)
 
 void JobTable::submitted(uint32_t slot, int64_t ioctl_ns)
 {
-	const JobEntry &entry = entries_[slot];
+	JobEntry &entry = entries_[slot];
+	entry.order.store(control_->submits.fetch_add(1) + 1);
 	recorder_.put({.kind = Kind::submit, .client = entry.client, .job = entry.job, .a = ioctl_ns});
 }
 
@@ -127,7 +129,8 @@ bool JobTable::claim_timeout(uint32_t slot, uint64_t log_seq)
 	const JobEntry &mine = entries_[slot];
 	for (uint32_t other = 0; other < slots_; other++) {
 		const JobEntry &entry = entries_[other];
-		if (entry.client == mine.client && entry.job < mine.job &&
+		uint64_t order = entry.order.load();
+		if (entry.client == mine.client && order != 0 && order < mine.order.load() &&
 		    entry.state.load(std::memory_order_acquire) != JobEntry::free)
 			return false;
 	}

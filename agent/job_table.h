@@ -22,6 +22,8 @@ struct JobEntry {
 	enum State : uint32_t { free, in_flight, signalled };
 
 	std::atomic<uint32_t> state;
+	/* The submit's place among all submits; 0 when it was not submitted yet, or its fence carries no error. */
+	std::atomic<uint64_t> order;
 	uint32_t client;
 	uint64_t job;
 	int64_t intent_ns;
@@ -56,6 +58,8 @@ public:
 	void submitted(uint32_t slot, int64_t ioctl_ns);
 	/** The fence is through: from here on the job cannot miss its deadline, only its verdict is missing. */
 	void signalled(uint32_t slot);
+	/** The fence carries no error: no timeout can have been meant for this job. */
+	void passed(uint32_t slot) { entries_[slot].order.store(0); }
 	/** Writes the end record unless somebody else has ended the job. */
 	bool end(uint32_t slot, const JobEnd &end);
 
@@ -74,8 +78,9 @@ public:
 			 std::initializer_list<JobEntry::State> states = {JobEntry::in_flight, JobEntry::signalled});
 
 	/**
-	 * Whose job did a driver's timeout hit? The scheduler always takes the oldest of a context's jobs, so the
-	 * oldest in flight claims the message, and the others of its context that the reset cancelled are victims.
+	 * Whose job did a driver's timeout hit? The scheduler always takes the oldest of a context's jobs, so of those
+	 * that may carry an error the one submitted first claims the message, and the others of its context that the
+	 * reset cancelled are victims.
 	 * @log_seq names the message; true for the one culprit.
 	 */
 	bool claim_timeout(uint32_t slot, uint64_t log_seq);

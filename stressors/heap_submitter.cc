@@ -154,6 +154,7 @@ void HeapSubmitter::judge(Flight &flight)
 		return end(flight, {Fate::lost, error.error().code, 0, error.error().reason, seen});
 	if (*error)
 		return judge_failure(flight, *error, seen);
+	seat_.table.passed(flight.table_slot);
 	auto wrong = patiently<unsigned>([&] {
 		return options_.pattern.first_wrong(*flight.heap, flight.lane, seat_.request.seed, flight.job);
 	});

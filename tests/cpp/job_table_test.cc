@@ -80,12 +80,19 @@ TEST_F(JobTableTest, EndsAllOfAKilledClient)
 	EXPECT_EQ(table_.end_all(kNoClient, {.fate = Fate::hung}), 1U);
 }
 
-TEST_F(JobTableTest, TimeoutHasOneCulpritTheOldestOfItsContext)
+TEST_F(JobTableTest, TimeoutHasOneCulpritTheFirstSubmittedOfItsContext)
 {
 	constexpr uint64_t kMessage = 300;
-	begin(0, 0);
+	/* Begun first and not submitted yet, and through without an error: neither can have been hit. */
+	begin(2, 0);
+	begin(3, 0);
+	table_.submitted(3, 0);
+	table_.passed(3);
 	begin(1, 0);
-	/* The younger asks first, from another thread. */
+	begin(0, 0);
+	table_.submitted(0, 0);
+	table_.submitted(1, 0);
+	/* The one submitted later asks first, from another thread. */
 	EXPECT_FALSE(table_.claim_timeout(1, kMessage));
 	EXPECT_TRUE(table_.claim_timeout(0, kMessage));
 	table_.end(0, {.fate = Fate::timed_out});
