@@ -35,6 +35,10 @@ struct Control {
 	std::atomic<uint32_t> evidence_done;
 	std::atomic<uint32_t> finished; /* the supervisor has nothing left to do */
 
+	/* The scenario's phases, which the guardian goes through while clients run. */
+	std::atomic<bool> resting;
+	std::atomic<bool> phases_over;
+
 	std::atomic<uint64_t> next_job;
 	std::atomic<uint64_t> submits;
 	std::atomic<uint64_t> jobs_ended;

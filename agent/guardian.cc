@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "agent/guardian.h"
 
+#include <algorithm>
 #include <cerrno>
+#include <cmath>
 #include <csignal>
 #include <cstring>
 #include <fmt/format.h>
@@ -37,7 +39,8 @@ public:
 	Guardian(const Request &request, const Driver &driver, Recorder recorder, Control &control,
 		 RestoreJournal journal)
 		: request_(request), driver_(driver), recorder_(recorder), control_(control),
-		  journal_(std::move(journal)), seat_{request_, Root(), journal_, 0}
+		  journal_(std::move(journal)),
+		  seat_{request_, Root(), journal_, 0, request_.phases.empty() ? 1.0 : 0.0, ""}
 	{
 	}
 
@@ -63,6 +66,12 @@ public:
 	/** The run itself. */
 	void run()
 	{
+		for (auto &injector : injectors_)
+			if (Status status = injector->prepare(seat_); !status) {
+				control_.fail(status.error().code, status.error().reason);
+				release();
+				return;
+			}
 		uint32_t slots = 0;
 		for (const auto &stressor : stressors_)
 			slots += stressor->clients() * stressor->slots_per_client();
@@ -70,7 +79,8 @@ public:
 		if (!table)
 			return control_.fail(table.error().code, table.error().reason);
 		auto supervisor = spawn("drmsq-superv", kNeverOomKilled, [&] {
-			Supervisor(request_, driver_, stressors_, recorder_, control_, *table).run();
+			Supervisor(request_, driver_, stressors_, recorder_, control_, *table, seat_.client_cgroup)
+				.run();
 			return 0;
 		});
 		if (!supervisor)
@@ -100,6 +110,15 @@ public:
 			list.push_back(std::move(entry));
 		}
 		send_file(recorder_, control_, "injections.json", list.dump(1) + "\n");
+		auto reports = nlohmann::json::array();
+		for (size_t i = 0; i < stressors_.size(); i++) {
+			auto report = stressors_[i]->report();
+			if (report.is_null())
+				continue;
+			report["stressor"] = request_.stressors[i].kind;
+			reports.push_back(std::move(report));
+		}
+		send_file(recorder_, control_, "stressors.json", reports.dump(1) + "\n");
 		auto environment =
 			describe_environment(seat_.root, driver_.name, driver_.module, seat_.idle_available_kib);
 		send_file(recorder_, control_, "environment.json", environment.dump(1) + "\n");
@@ -116,7 +135,37 @@ private:
 			arm();
 		if (control_.release.load() == Release::wanted)
 			release();
+		else if (control_.phase.load() == Phase::run && !control_.phases_over.load())
+			go_through_phases();
 		sleep_ns(kPoll);
+	}
+
+	/** Brings the intensity to where the scenario's phases want it now. */
+	void go_through_phases()
+	{
+		constexpr double kStep = 0.01; /* finer than any effect that could be seen */
+		if (request_.phases.empty())
+			return;
+		int64_t now = now_ns();
+		if (phase_ == SIZE_MAX || now >= phase_began_ + request_.phases[phase_].duration_ns) {
+			if (++phase_ == request_.phases.size()) {
+				control_.phases_over.store(true);
+				return;
+			}
+			phase_began_ = now;
+			const ScenarioPhase &begun = request_.phases[phase_];
+			recorder_.put({.kind = Kind::phase, .a = static_cast<int64_t>(phase_), .text = begun.kind});
+			control_.resting.store(begun.kind == "rest");
+		}
+		const ScenarioPhase &phase = request_.phases[phase_];
+		double done = static_cast<double>(now - phase_began_) / static_cast<double>(phase.duration_ns);
+		double wanted = phase.from + (phase.to - phase.from) * std::min(1.0, done);
+		if (wanted == seat_.intensity || (wanted != phase.to && std::abs(wanted - seat_.intensity) < kStep))
+			return;
+		seat_.intensity = wanted;
+		for (auto &injector : injectors_)
+			if (Status status = injector->adjust(seat_); !status)
+				control_.fail(status.error().code, status.error().reason);
 	}
 
 	void child_died(pid_t pid)
@@ -139,6 +188,7 @@ private:
 				return;
 			}
 		}
+		go_through_phases(); /* the first begins before the first job */
 		control_.arming.store(Arming::armed);
 	}
 
@@ -182,6 +232,8 @@ private:
 	std::vector<std::unique_ptr<Stressor>> stressors_;
 	std::vector<std::unique_ptr<Injector>> injectors_;
 	pid_t supervisor_ = 0;
+	size_t phase_ = SIZE_MAX; /* none has begun */
+	int64_t phase_began_ = 0;
 };
 
 /* The tool wrecks machines on purpose: only a guest of our own, or a machine whose owner says so. */

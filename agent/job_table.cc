@@ -67,16 +67,21 @@ bool JobTable::end(uint32_t slot, const JobEnd &end)
 	uint32_t client = entry.client;
 	uint64_t job = entry.job;
 	int64_t intent_ns = entry.intent_ns;
+	int64_t deadline_ns = entry.deadline_ns;
 	if (entry.state.exchange(JobEntry::free, std::memory_order_acq_rel) == JobEntry::free)
 		return false;
 	int64_t seen_ns = end.seen_ns ? end.seen_ns : now_ns();
+	bool late = seen_ns > deadline_ns;
+	Release release = control_->release.load();
+	bool released = release == Release::restored || release == Release::not_restored;
+	Fate fate = late && end.fate == Fate::completed ? Fate::stalled : end.fate;
 	recorder_.put({.kind = Kind::end,
-		       .code = static_cast<uint16_t>(end.fate),
+		       .code = static_cast<uint16_t>(fate),
 		       .client = client,
 		       .job = job,
 		       .a = end.error,
 		       .b = seen_ns - intent_ns,
-		       .c = end.flags,
+		       .c = end.flags | (late ? int64_t{kLate} : 0) | (released ? int64_t{kAfterRelease} : 0),
 		       .text = end.reason});
 	control_->jobs_ended.fetch_add(1);
 	return true;

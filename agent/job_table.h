@@ -60,7 +60,10 @@ public:
 	void signalled(uint32_t slot);
 	/** The fence carries no error: no timeout can have been meant for this job. */
 	void passed(uint32_t slot) { entries_[slot].order.store(0); }
-	/** Writes the end record unless somebody else has ended the job. */
+	/**
+	 * Writes the end record unless somebody else has ended the job. What of the end follows from the clock is
+	 * decided here: a job that completed after its deadline has stalled.
+	 */
 	bool end(uint32_t slot, const JobEnd &end);
 
 	const JobEntry &entry(uint32_t slot) const { return entries_[slot]; }

@@ -26,6 +26,7 @@ enum class Kind : uint16_t {
 	beat = 8,
 	bye = 9,
 	file = 10,
+	phase = 11, /* a: its number in the scenario; text: its kind */
 };
 
 /** The fate of a job: code of an end record. */

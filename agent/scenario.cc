@@ -14,8 +14,8 @@ constexpr double kMaxScale = 10000;
 
 /* Members of a scenario that are for the harness, or for whoever reads the results. */
 constexpr std::initializer_list<const char *> kNotForAgent = {
-	"schema", "description", "machine", "levels", "deadline_ms", "grace_ms", "driver_timeout_ms",
-	"phases", "seed",        "runs",    "expect", "time_scale",
+	"schema", "description", "machine", "levels",     "deadline_ms", "grace_ms", "driver_timeout_ms",
+	"seed",   "runs",        "expect",  "time_scale",
 };
 
 void add_items(std::vector<Item> &items, std::vector<JsonReader> readers, const char *kind)
@@ -26,6 +26,25 @@ void add_items(std::vector<Item> &items, std::vector<JsonReader> readers, const 
 	}
 }
 
+std::vector<ScenarioPhase> parse_phases(std::vector<JsonReader> readers)
+{
+	std::vector<ScenarioPhase> phases;
+	double now = 0;
+	for (auto &reader : readers) {
+		ScenarioPhase phase;
+		phase.kind = reader.one_of("kind", {"ramp", "hold", "release", "rest"});
+		phase.duration_ns = static_cast<int64_t>(reader.number("duration_ms", 1, kMaxMs) * kNsPerMs);
+		phase.to = phase.kind == "hold" ? now : 0;
+		if (phase.kind == "ramp")
+			phase.to = reader.number_or("to", 0, 1, 1);
+		phase.from = phase.kind == "ramp" ? now : phase.to;
+		now = phase.to;
+		reader.finish();
+		phases.push_back(phase);
+	}
+	return phases;
+}
+
 void parse_scenario(Request &request, JsonReader scenario)
 {
 	scenario.ignore(kNotForAgent);
@@ -34,6 +53,7 @@ void parse_scenario(Request &request, JsonReader scenario)
 	request.driver = target.string("driver");
 	if (target.has("model"))
 		request.model = target.string("model");
+	target.ignore({"companions"}); /* other drivers that take part: their modules are loaded */
 	target.finish();
 	add_items(request.stressors, scenario.objects("stressors"), nullptr);
 	if (request.stressors.empty())
@@ -41,6 +61,7 @@ void parse_scenario(Request &request, JsonReader scenario)
 	add_items(request.injectors, scenario.objects("injectors"), nullptr);
 	add_items(request.injectors, scenario.objects("model_faults"), "model-fault");
 	add_items(request.injectors, scenario.objects("traps"), "trap");
+	request.phases = parse_phases(scenario.objects("phases"));
 	scenario.finish();
 }
 

@@ -18,6 +18,14 @@ struct Item {
 	JsonReader reader;
 };
 
+/** A stretch of time, and what share of all pressure and injection is on at its end. */
+struct ScenarioPhase {
+	std::string kind; /* ramp, hold, release, rest */
+	int64_t duration_ns = 0;
+	double from = 0;
+	double to = 0;
+};
+
 /** Times are final: the harness has multiplied them by time_scale. */
 struct Request {
 	std::shared_ptr<const nlohmann::json> document; /* what the readers stand on */
@@ -25,8 +33,9 @@ struct Request {
 	std::string driver;
 	std::string model; /* empty: a real GPU */
 	std::vector<Item> stressors;
-	std::vector<Item> injectors; /* model_faults and traps included, as kinds model-fault and trap */
-	double level = 1.0;          /* share of the idle MemAvailable that is left */
+	std::vector<Item> injectors;       /* model_faults and traps included, as kinds model-fault and trap */
+	std::vector<ScenarioPhase> phases; /* none: everything is on from the first job to the last */
+	double level = 1.0;                /* share of the idle MemAvailable that is left */
 	uint64_t seed = 0;
 	double time_scale = 1.0; /* how many times slower than a board this machine is */
 	int64_t deadline_ns = 0; /* from intent */

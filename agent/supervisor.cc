@@ -6,10 +6,12 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <pthread.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "agent/clock.h"
 #include "agent/evidence.h"
@@ -57,6 +59,18 @@ struct SamplerWork {
 	int64_t period_ns;
 };
 
+/** Moves this process into the cgroup v2 at @directory. */
+Status join_cgroup(const std::string &directory)
+{
+	if (directory.empty())
+		return {};
+	std::string file = directory + "/cgroup.procs";
+	UniqueFd procs(open(file.c_str(), O_WRONLY | O_CLOEXEC));
+	if (!procs.valid() || write(procs.get(), "0", 1) != 1)
+		return Error{errno, file + ": " + strerror(errno)};
+	return {};
+}
+
 void *run_sampler(void *argument)
 {
 	std::unique_ptr<SamplerWork> work(static_cast<SamplerWork *>(argument));
@@ -70,9 +84,9 @@ void *run_sampler(void *argument)
 } // namespace
 
 Supervisor::Supervisor(const Request &request, const Driver &driver, std::vector<std::unique_ptr<Stressor>> &stressors,
-		       Recorder recorder, Control &control, JobTable table)
+		       Recorder recorder, Control &control, JobTable table, std::string client_cgroup)
 	: request_(request), driver_(driver), stressors_(stressors), recorder_(recorder), control_(control),
-	  table_(table), sampler_(Sampler::open(Root()))
+	  table_(table), client_cgroup_(std::move(client_cgroup)), sampler_(Sampler::open(Root()))
 {
 }
 
@@ -142,7 +156,9 @@ Status Supervisor::fork_clients()
 		for (uint32_t context = 0; context < stressor->clients(); context++) {
 			ClientSeat seat{request_, driver_, recorder_, control_, table_, client, context, first_slot};
 			auto pid = spawn(kClientComm, kFirstOomKilled, [&] {
-				Status status = stressor->run_client(seat);
+				Status status = join_cgroup(client_cgroup_);
+				if (status)
+					status = stressor->run_client(seat);
 				if (!status)
 					control_.fail(status.error().code, "client: " + status.error().reason);
 				return status ? 0 : 1;
@@ -189,12 +205,15 @@ void Supervisor::watch()
 		[&] {
 			late = table_.first_late(now_ns());
 			stuck = table_.first_stuck(now_ns(), request_.grace_ns);
-			return late || stuck || clients_alive() == 0 || control_.failed() || recorder_.stop_wanted();
+			return late || stuck || clients_alive() == 0 || control_.phases_over.load() ||
+			       control_.failed() || recorder_.stop_wanted();
 		},
 		0);
 	control_.phase.store(Phase::stop);
 	if (recorder_.stop_wanted())
 		control_.fail(ECANCELED, "stopped by the host");
+	else if (!late && !stuck && !request_.phases.empty() && !control_.phases_over.load())
+		control_.fail(EINVAL, "all jobs were through before the last phase: the scenario needs more jobs");
 	if (!late && !stuck)
 		return;
 	if (late)
@@ -219,9 +238,8 @@ void Supervisor::release_all()
 		kNoClient,
 		{.fate = Fate::lost, .flags = kAfterRelease, .reason = "fence through, its memory never read back"},
 		{JobEntry::signalled});
-	table_.end_all(
-		kNoClient,
-		{.fate = Fate::hung, .flags = kLate | kAfterRelease, .reason = "unsignalled after release and grace"});
+	table_.end_all(kNoClient,
+		       {.fate = Fate::hung, .flags = kAfterRelease, .reason = "unsignalled after release and grace"});
 	control_.phase.store(Phase::over);
 }
 

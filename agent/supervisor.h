@@ -25,7 +25,7 @@ class Supervisor
 {
 public:
 	Supervisor(const Request &request, const Driver &driver, std::vector<std::unique_ptr<Stressor>> &stressors,
-		   Recorder recorder, Control &control, JobTable table);
+		   Recorder recorder, Control &control, JobTable table, std::string client_cgroup);
 
 	/** From set-up to the last client's end. Errors go to Control::fail. */
 	void run();
@@ -63,6 +63,7 @@ private:
 	Recorder recorder_;
 	Control &control_;
 	JobTable table_;
+	std::string client_cgroup_; /* its directory; empty: clients stay where we are */
 	std::vector<Child> clients_;
 	std::optional<KernelLog> log_;
 	Sampler sampler_;

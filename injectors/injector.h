@@ -22,6 +22,9 @@ struct InjectorSeat {
 	Root root;
 	RestoreJournal &journal;
 	uint64_t idle_available_kib; /* MemAvailable with the clients set up and nothing taken yet */
+	double intensity = 1;        /* share of what the injector does that is wanted now: see ScenarioPhase */
+	std::string client_cgroup =
+		{}; /* which clients are to join before they begin; empty: they stay where they are */
 };
 
 class Injector
@@ -32,8 +35,17 @@ public:
 	/** Could arm() work? Changes nothing. ENOTSUP-like errors carry the reason for a person. */
 	virtual Status check(const InjectorSeat &seat) const = 0;
 
-	/** Takes effect. Every knob goes through the journal. */
+	/** Before anything is forked: what clients are to be born into (@seat.client_cgroup). */
+	virtual Status prepare(InjectorSeat & /*seat*/) { return {}; }
+
+	/** Takes effect, at @seat.intensity. Every knob goes through the journal. */
 	virtual Status arm(const InjectorSeat &seat) = 0;
+
+	/**
+	 * A phase wants another @seat.intensity: called every few ms while it ramps, so it must not wait. What can only
+	 * be on or off is on above 0. Injectors that have no say in it stay as they are armed.
+	 */
+	virtual Status adjust(const InjectorSeat & /*seat*/) { return {}; }
 
 	/** What it counted, read while its knobs still stand; allocates nothing. */
 	virtual void read_counters() = 0;
@@ -44,7 +56,10 @@ public:
 	/** @pid has died: true when it was this injector's, and what to say of it. */
 	virtual bool lost_process(pid_t pid) { return static_cast<void>(pid), false; }
 
-	/** For injections.json: injector, settings, fired (null when it counts nothing), charged_to. */
+	/**
+	 * For injections.json: injector, settings, fired (null when it counts nothing), charged_to; and, where there is
+	 * more to say, `counts` and `tables` as Stressor::report() has them.
+	 */
 	virtual nlohmann::json report() const = 0;
 
 	/** Its promise was to fire, and it did not. */

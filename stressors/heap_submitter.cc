@@ -65,7 +65,7 @@ void HeapSubmitter::run()
 		while (next_ - oldest_ == options_.in_flight)
 			finish_oldest();
 		pace(due);
-		if (seat_.control.phase.load() != Phase::run)
+		if (!may_go_on(seat_))
 			break;
 		if (launch(flight(next_)))
 			next_++;
@@ -101,7 +101,8 @@ bool HeapSubmitter::launch(Flight &flight)
 	if (options_.heap == HeapKind::fresh) {
 		auto fresh = context_.create_heap(options_.pattern.bytes);
 		if (!fresh) {
-			end(flight, {Fate::failed, fresh.error().code, kSubmitFailed, fresh.error().reason});
+			end(flight,
+					{Fate::failed, fresh.error().code, kSubmitFailed, fresh.error().reason});
 			return false;
 		}
 		flight.fresh = std::move(*fresh);
@@ -151,7 +152,8 @@ void HeapSubmitter::judge(Flight &flight)
 	seat_.table.signalled(flight.table_slot);
 	auto error = patiently<int>([&] { return flight.slot->fence_error(); });
 	if (!error)
-		return end(flight, {Fate::lost, error.error().code, 0, error.error().reason, seen});
+		return end(flight,
+				       {Fate::lost, error.error().code, 0, error.error().reason, seen});
 	if (*error)
 		return judge_failure(flight, *error, seen);
 	seat_.table.passed(flight.table_slot);
@@ -159,13 +161,13 @@ void HeapSubmitter::judge(Flight &flight)
 		return options_.pattern.first_wrong(*flight.heap, flight.lane, seat_.request.seed, flight.job);
 	});
 	if (!wrong)
-		return end(flight, {Fate::lost, wrong.error().code, 0, wrong.error().reason, seen});
+		return end(flight,
+				       {Fate::lost, wrong.error().code, 0, wrong.error().reason, seen});
 	if (*wrong < options_.pattern.count()) {
 		auto reason = fmt::format("value {} of {} is wrong", *wrong + 1, options_.pattern.count());
 		return end(flight, {Fate::corrupted, 0, 0, reason, seen});
 	}
-	bool late = seen - flight.intent_ns > seat_.request.deadline_ns;
-	end(flight, {late ? Fate::stalled : Fate::completed, 0, 0, {}, seen});
+	end(flight, {Fate::completed, 0, 0, {}, seen});
 }
 
 void HeapSubmitter::judge_failure(Flight &flight, int error, int64_t seen)
@@ -196,14 +198,8 @@ TimeoutRole HeapSubmitter::timeout_role(const Flight &flight)
 										: TimeoutRole::victim;
 }
 
-void HeapSubmitter::end(const Flight &flight, JobEnd end)
+void HeapSubmitter::end(const Flight &flight, const JobEnd &end)
 {
-	int64_t seen = end.seen_ns ? end.seen_ns : now_ns();
-	if (seen - flight.intent_ns > seat_.request.deadline_ns)
-		end.flags |= kLate;
-	Release release = seat_.control.release.load();
-	if (release == Release::restored || release == Release::not_restored)
-		end.flags |= kAfterRelease;
 	seat_.table.end(flight.table_slot, end);
 }
 

@@ -65,7 +65,8 @@ private:
 	void judge(Flight &flight);
 	void judge_failure(Flight &flight, int error, int64_t seen);
 	TimeoutRole timeout_role(const Flight &flight);
-	void end(const Flight &flight, JobEnd end);
+
+	void end(const Flight &flight, const JobEnd &end);
 
 	const TilerHeapOptions &options_;
 	const ClientSeat &seat_;

@@ -42,4 +42,12 @@ bool wait_for_run(const ClientSeat &seat)
 	return seat.control.phase.load() == Phase::run;
 }
 
+bool may_go_on(const ClientSeat &seat)
+{
+	constexpr int64_t kPoll = 2 * kNsPerMs;
+	while (seat.control.resting.load() && seat.control.phase.load() == Phase::run)
+		sleep_ns(kPoll);
+	return seat.control.phase.load() == Phase::run;
+}
+
 } // namespace drmsqueeze

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <span>
 #include <string>
 
@@ -44,6 +45,14 @@ public:
 	 * An error ends the run; fates of jobs are no errors.
 	 */
 	virtual Status run_client(const ClientSeat &seat) = 0;
+
+	/**
+	 * In the guardian, once the run is over: what the fates of the jobs do not tell, for stressors.json; null when
+	 * there is nothing. Members that results know how to show: `counts` {name: number} and `tables`
+	 * [{"title", "columns": [...], "rows": [[...]]}]. What clients counted comes through memory that the
+	 * constructor took from shared_memory(), before any fork.
+	 */
+	virtual nlohmann::json report() const { return nullptr; }
 };
 
 struct StressorDescriptor {
@@ -61,5 +70,8 @@ const StressorDescriptor &stressor_of(const Item &item);
 
 /** Counts this client as ready and sleeps until the run begins; false when it is over before it began. */
 bool wait_for_run(const ClientSeat &seat);
+
+/** Whether the client may begin another job; sleeps while the scenario's phases want rest. */
+bool may_go_on(const ClientSeat &seat);
 
 } // namespace drmsqueeze

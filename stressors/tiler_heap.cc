@@ -75,7 +75,7 @@ public:
 		std::unique_ptr<Buffer> heap;
 		if (options_.heap != HeapKind::fresh) {
 			auto made = options_.heap == HeapKind::shared
-					    ? (*context)->import_heap(shared_.get(), options_.pattern.bytes)
+					    ? (*context)->import_dmabuf(shared_.get(), options_.pattern.bytes)
 					    : (*context)->create_heap(options_.pattern.bytes);
 			if (!made)
 				return made.error();

@@ -16,7 +16,7 @@ from drmsqueeze_results.model import Run, Status
 from rich.console import Console
 from rich.table import Table
 
-from drmsqueeze import TOP, doctor, execute, kernels, plan, progress, pytest_plugin, scenario, selftest
+from drmsqueeze import TOP, doctor, execute, kernels, plan, progress, pytest_plugin, scenario, selftest, targets
 from drmsqueeze.errors import DrmsqueezeError, InfrastructureError, UsageError
 from drmsqueeze.machines import vm
 
@@ -223,7 +223,7 @@ def _do_lab_build(args: argparse.Namespace) -> int:
 
 def _do_lab_boot(args: argparse.Namespace) -> int:
     lab = execute.Lab()
-    modules = execute.modules_for({"driver": "panfrost", "model": "mali-jm"}, [])
+    modules = targets.modules({"driver": "panfrost", "model": "mali-jm"}, [])
     return vm.shell(lab.guest(args.kernel), lab.accelerator.name, modules)
 
 

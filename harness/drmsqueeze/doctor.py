@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from drmsqueeze import cache, execute, kernels, scenario
+from drmsqueeze import cache, execute, kernels, scenario, targets
 from drmsqueeze.errors import DrmsqueezeError, InfrastructureError
 from drmsqueeze.machines import vm
 
@@ -51,7 +51,7 @@ def _guest_checks(lab: execute.Lab) -> list[Check]:
     checks = [Check("vm: accelerator", True, f"{machine.name} ({machine.why}); {machine.time_scale:g} times slower than the host")]
     schema = json.loads(scenario.SCHEMA.read_text())["properties"]
     traps = [{"trap": name} for name in schema["traps"]["items"]["properties"]["trap"]["enum"]]
-    modules = execute.modules_for({"driver": "panfrost", "model": "mali-jm"}, traps)
+    modules = targets.modules({"driver": "panfrost", "model": "mali-jm"}, traps)
     said = _agent_json(vm.run_command(lab.guest("lab"), machine.name, CAPABILITIES, modules))
     for part in ("stressors", "injectors"):
         for name, answer in said[part].items():

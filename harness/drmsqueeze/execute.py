@@ -4,13 +4,13 @@
 import json
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from drmsqueeze import guest as guests
-from drmsqueeze import cache, kernels
+from drmsqueeze import cache, kernels, targets
 from drmsqueeze.guest import Guest
 from drmsqueeze.journal import Journal
 from drmsqueeze.machines.vm import BOOT_TIMEOUT_S, Accelerator, Hardware, Vm, choose_accelerator
@@ -52,28 +52,19 @@ class Lab:
         return choose_accelerator(self.guest("lab"), guests.build_programs(self.kernel))
 
 
-def modules_for(target: dict[str, Any], traps: list[dict[str, Any]], driver_timeout_ms: int | None = None) -> list[str]:
-    """The modules that a guest loads for a target, in order, with their parameters.
-
-    `driver_timeout_ms` replaces the driver's own job timeout (of the DRM scheduler); None leaves it.
-    """
-    modules = []
-    if "model" in target:
-        timeout = f":sched_timeout_ms={driver_timeout_ms}" if driver_timeout_ms is not None else ""
-        modules += [f"gpu_model{timeout}", target["model"].replace("-", "_")]
-    modules.append(target["driver"])
-    return modules + ["trap_" + trap["trap"].replace("-", "_") for trap in traps]
-
-
 def time_limit_s(document: dict[str, Any], time_scale: float) -> float:
     """How long a run may take whose agent is alive, from its first record.
 
     Every job ends by its deadline or starts the release test, which ends the run: so this is never reached by an agent that works.
     `document` is a scenario with its times scaled.
     """
-    jobs = max(s["jobs"] * s["threads"] * s["contexts"] for s in document["stressors"])
-    slowest = max(1 / s["rate_hz"] if s["rate_hz"] else 0.0 for s in document["stressors"])
-    return jobs * (document["deadline_ms"] / 1000 + slowest) + document["grace_ms"] / 1000 + OVERHEAD_S * time_scale
+    def slowest_s(stressor: Mapping[str, Any]) -> float:
+        jobs = stressor["jobs"] * stressor.get("threads", 1) * stressor.get("contexts", 1)
+        pause_s = 1 / stressor["rate_hz"] if stressor.get("rate_hz") else 0.0
+        return float(jobs * (document["deadline_ms"] / 1000 + pause_s))
+
+    jobs_s = sum(phase["duration_ms"] for phase in document["phases"]) / 1000 or max(map(slowest_s, document["stressors"]))
+    return jobs_s + (document["deadline_ms"] + document["grace_ms"]) / 1000 + OVERHEAD_S * time_scale
 
 
 class _Follower:
@@ -172,9 +163,9 @@ def execute(lab: Lab, scenario: Scenario, run: PlannedRun, kernel: str, director
     in_memory = "/dev/shm" if Path("/dev/shm").is_dir() else None
     with tempfile.TemporaryDirectory(prefix="drmsqueeze-ring-", dir=in_memory) as shared:
         ring = Ring(Path(shared) / "ring", request)
-        modules = modules_for(scenario["target"], scenario["traps"], document["driver_timeout_ms"])
-        with Vm(guest, accelerator.name, Hardware(**scenario["machine"]), modules, directory / "console.log",
-                ring=Path(shared) / "ring") as vm:
+        modules = targets.modules(scenario["target"], scenario["traps"], document["driver_timeout_ms"])
+        hardware = Hardware(**scenario["machine"], devices=tuple(targets.devices(scenario["target"])))
+        with Vm(guest, accelerator.name, hardware, modules, directory / "console.log", ring=Path(shared) / "ring") as vm:
             follower = _Follower(vm, ring, journal, SILENT_S * time_scale, limit_s, watch)
             ended = follower.follow()
             vm.kill()
@@ -199,10 +190,11 @@ def execute(lab: Lab, scenario: Scenario, run: PlannedRun, kernel: str, director
         "machine": {"kind": "vm", "accelerator": accelerator.name, "ended": ended, "last_beat_s": journal.last_beat_s,
                     "qemu_exit": vm.exit_status, "sysrq_taken": follower.sysrq_taken},
         "kernel": {"release": guest.kernel.release, "variant": kernel, "config_sha256": guest.kernel.config_sha256},
-        "driver": {"name": driver, "module_sha256": cache.file_digest(guest.modules.file(driver)),
+        "driver": {"name": driver, "module_sha256": cache.file_digest(guest.module(targets.TARGETS[driver].module)),
                    "model": scenario["target"].get("model"), "timeout_ms": document["driver_timeout_ms"]},
         "time_scale": time_scale, "snapshot": None,
         "jobs": {"intents": journal.intents, "ended": journal.ended},
+        "phases": journal.phases,
         "release": journal.release, "bye": journal.bye, "witnesses": list(journal.witnesses.values()),
         "timing_s": {"boot": round(hello_at - vm.started, 3), "run": round(over - hello_at, 3)},
         "expect": scenario["expect"].get(kernel), "infrastructure_error": broken,

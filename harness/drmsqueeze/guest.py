@@ -12,13 +12,14 @@ from pathlib import Path
 from drmsqueeze import TOP, cache, progress
 from drmsqueeze.errors import InfrastructureError
 from drmsqueeze.kernels import LAB, MODELLED_DRIVERS, KernelSpec, LabKernel, Modules, build_modules
+from drmsqueeze.targets import TARGETS
 
 BUSYBOX = Path("/bin/busybox")
 INIT = LAB / "guest" / "init"
 PROGRAMS = ("drmsqueeze-agent", "drmsqueeze-bench")
 CPP_INPUTS = [TOP / name for name in ("CMakeLists.txt", "agent", "stressors", "injectors", "bench")]
-# Kernel modules in every image beside those that our own modules depend on: for the model's tests and the WARN self-test.
-EXTRA_MODULES = ("kunit", "lkdtm")
+# Kernel modules in every image beside ours and what these depend on: target drivers, and for the model's tests and the WARN self-test.
+EXTRA_MODULES = ("kunit", "lkdtm", *(target.module for target in TARGETS.values()))
 
 
 def build_programs(kernel: LabKernel) -> Path:
@@ -93,6 +94,11 @@ class Guest:
     kernel: LabKernel
     modules: Modules
     initramfs: Path
+
+    def module(self, name: str) -> Path:
+        """The file of the module that the guest loads under this name: ours where we build it, else the kernel's."""
+        ours = [path for path in self.modules.all() if path.stem == name]
+        return ours[0] if ours else next(self.kernel.modules.rglob(f"{name}.ko"))
 
 
 def prepare(spec: KernelSpec, kernel: LabKernel, models: Path = LAB / "models") -> Guest:

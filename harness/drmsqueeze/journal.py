@@ -21,6 +21,7 @@ class _Job:
     context: int
     thread: int
     demand_bytes: int
+    phase: int | None
     intent_s: float
     submit_s: float | None = None
 
@@ -49,7 +50,7 @@ class Journal:
         self._dir = directory
         self._open: dict[int, _Job] = {}
         self._ended: list[dict[str, Any]] = []
-        self._completed: dict[str, _Completed] = {}
+        self._completed: dict[tuple[str, int | None], _Completed] = {}
         self._samples: dict[int, dict[str, int]] = {}
         self._files: dict[int, tuple[str, dict[int, bytes]]] = {}
         self.witnesses: dict[tuple[str, str], dict[str, Any]] = {}
@@ -58,6 +59,7 @@ class Journal:
         self.hello: Record | None = None
         self.bye: dict[str, Any] | None = None
         self.release: dict[str, Any] | None = None
+        self.phases: list[dict[str, Any]] = []
         self.first_submit_s: float | None = None
         self.last_beat_s: float | None = None
         self.last_s: float | None = None
@@ -80,7 +82,7 @@ class Journal:
     def _on_intent(self, r: Record) -> None:
         self.intents += 1
         client = None if r.client == NO_CLIENT else r.client
-        self._open[r.job] = _Job(r.job, client, r.text, r.a, r.b, r.c, r.t_s)
+        self._open[r.job] = _Job(r.job, client, r.text, r.a, r.b, r.c, self.phases[-1]["index"] if self.phases else None, r.t_s)
 
     def _on_submit(self, r: Record) -> None:
         if self.first_submit_s is None:
@@ -96,7 +98,7 @@ class Journal:
         self.ended += 1
         flags = EndFlag(r.c)
         if FATES[r.code] == "completed":
-            self._completed.setdefault(job.stressor, _Completed()).add(r.b, EndFlag.LATE in flags)
+            self._completed.setdefault((job.stressor, job.phase), _Completed()).add(r.b, EndFlag.LATE in flags)
             return
         self._ended.append(vars(job) | {
             "end_s": r.t_s, "fate": FATES[r.code], "errno": r.a, "latency_ns": r.b, "late": EndFlag.LATE in flags,
@@ -119,6 +121,9 @@ class Journal:
         if r.code == 1:
             self.release |= {"done_s": r.t_s, "restored": bool(r.a)}
 
+    def _on_phase(self, r: Record) -> None:
+        self.phases.append({"index": r.a, "kind": r.text, "begun_s": r.t_s})
+
     def _on_beat(self, r: Record) -> None:
         self.last_beat_s = r.t_s
 
@@ -135,6 +140,7 @@ class Journal:
         Kind.HELLO: _on_hello, Kind.INTENT: _on_intent, Kind.SUBMIT: _on_submit, Kind.END: _on_end,
         Kind.SAMPLE: _on_sample, Kind.WITNESS: _on_witness, Kind.RELEASE: _on_release, Kind.BEAT: _on_beat,
         Kind.BYE: _on_bye, Kind.FILE: _on_file,
+        Kind.PHASE: _on_phase,
     }
 
     def _write_files(self) -> None:
@@ -155,10 +161,10 @@ class Journal:
             for job in self._open.values()
         ]
         completed = [
-            {"completed": {"stressor": name, "count": done.count, "late": done.late, "max_ns": done.max_ns,
+            {"completed": {"stressor": name, "phase": phase, "count": done.count, "late": done.late, "max_ns": done.max_ns,
                            "min_ns": done.min_ns, "buckets_per_octave": BUCKETS_PER_OCTAVE,
                            "counts": {str(bucket): done.counts[bucket] for bucket in sorted(done.counts)}}}
-            for name, done in self._completed.items()
+            for (name, phase), done in self._completed.items()
         ]
         with (self._dir / "jobs.jsonl").open("w") as out:
             for line in [*completed, *sorted(self._ended + never_ended, key=lambda job: job["job"])]:

@@ -44,6 +44,7 @@ class Kind(enum.IntEnum):
     BEAT = 8
     BYE = 9
     FILE = 10
+    PHASE = 11
 
 
 class EndFlag(enum.IntFlag):

@@ -122,6 +122,8 @@ class Scenario:
         document.pop("time_scale", None)  # these times need no more scaling
         for name in ("deadline_ms", "grace_ms", "driver_timeout_ms"):
             document[name] = round(document[name] * time_scale)
+        for phase in document["phases"]:
+            phase["duration_ms"] = round(phase["duration_ms"] * time_scale)
         for fault in document["model_faults"]:
             if fault["fault"] == "delay_job":
                 fault["value"] = round(fault["value"] * time_scale)

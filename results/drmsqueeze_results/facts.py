@@ -55,6 +55,15 @@ class Release:
 
 
 @dataclass(frozen=True)
+class PhaseBegun:
+    """A phase of the scenario that has begun; `index` is its place in the scenario, the time is the guest's."""
+
+    index: int
+    kind: str
+    begun_s: float
+
+
+@dataclass(frozen=True)
 class Bye:
     """The agent's last word; 0 is well, else an errno and why."""
 
@@ -99,6 +108,7 @@ class Facts:
     timing_s: Timing
     expect: Mapping[str, Sequence[int | None]] | None
     infrastructure_error: str | None
+    phases: tuple[PhaseBegun, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -122,6 +132,7 @@ class JobRecord:
     context: int | None = None
     thread: int | None = None
     demand_bytes: int | None = None
+    phase: int | None = None
 
 
 @dataclass(frozen=True)
@@ -135,6 +146,7 @@ class CompletedJobs:
     max_ns: int
     buckets_per_octave: int
     counts: Mapping[str, int]
+    phase: int | None = None
 
 
 @dataclass(frozen=True)
@@ -147,6 +159,7 @@ class RunData:
     completed: tuple[CompletedJobs, ...]
     samples: tuple[Mapping[str, float], ...]
     injections: tuple[Mapping[str, Any], ...] | None
+    stressors: tuple[Mapping[str, Any], ...]
     environment: Mapping[str, Any]
     scenario: Mapping[str, Any]
     console: tuple[Line, ...]
@@ -184,13 +197,14 @@ def _optional_json(path: Path, wanted: type, damaged: list[str]) -> Any:
     return document
 
 
-def _injections(path: Path, damaged: list[str]) -> tuple[Mapping[str, Any], ...] | None:
+def _entries(path: Path, named: str, damaged: list[str]) -> tuple[Mapping[str, Any], ...] | None:
+    """A list of objects that each have the text member `named`; None where the file is missing."""
     entries = _optional_json(path, list, damaged)
     if entries is None:
         return None
-    sound = tuple(entry for entry in entries if isinstance(entry, dict) and isinstance(entry.get("injector"), str))
+    sound = tuple(entry for entry in entries if isinstance(entry, dict) and isinstance(entry.get(named), str))
     if len(sound) < len(entries):
-        damaged.append(f"{path.name} has {len(entries) - len(sound)} entries without an injector")
+        damaged.append(f"{path.name} has {len(entries) - len(sound)} entries without member {named}")
     return sound
 
 
@@ -213,7 +227,7 @@ def read_run(directory: Path) -> RunData:
     lines = _json_lines(directory / "jobs.jsonl", damaged)
     console = directory / "console.log"
     log = console.read_text(encoding="utf-8", errors="replace") if console.exists() else ""
-    injections = _injections(directory / "injections.json", damaged)
+    injections = _entries(directory / "injections.json", "injector", damaged)
     try:
         return RunData(
             directory=directory,
@@ -222,6 +236,7 @@ def read_run(directory: Path) -> RunData:
             completed=tuple(from_plain(CompletedJobs, line["completed"]) for line in lines if "completed" in line),
             samples=tuple(_json_lines(directory / "samples.jsonl", damaged)),
             injections=injections,
+            stressors=_entries(directory / "stressors.json", "stressor", damaged) or (),
             environment=_optional_json(directory / "environment.json", dict, damaged) or {},
             scenario=_optional_json(directory / "scenario.json", dict, damaged) or {},
             console=tuple(read_lines(log)),

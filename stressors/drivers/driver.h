@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <cerrno>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -16,20 +17,29 @@
 #include "agent/ring_layout.h"
 #include "agent/root.h"
 #include "agent/unique_fd.h"
+#include "stressors/drm/mapping.h"
 
 namespace drmsqueeze
 {
 
-/** Memory that the GPU writes to, at one address of one context. */
+/** A buffer object of one context. What a driver does not have gives EOPNOTSUPP. */
 class Buffer
 {
 public:
 	virtual ~Buffer() = default;
-	virtual uint64_t address() const = 0; /* in the context's GPU address space */
 	virtual uint64_t bytes() const = 0;
-	/** The value at @offset as the CPU sees it; only of places which a completed job has written. */
-	virtual Result<uint64_t> read64(uint64_t offset) = 0;
+	virtual uint32_t handle() const = 0; /* of GEM */
 	virtual Result<UniqueFd> export_dmabuf() const = 0;
+	/** In the context's GPU address space; 0 where the GPU has none of its own. */
+	virtual uint64_t address() const { return 0; }
+	/** The value at @offset as the CPU sees it; of a heap only places which a completed job has written. */
+	virtual Result<uint64_t> read64(uint64_t offset) = 0;
+	/** The CPU's view, for reading and writing; heaps have none. */
+	virtual Result<Mapping> map() { return Error{EOPNOTSUPP, "no CPU view"}; }
+	/** Says whether the contents will be needed again (madvise); false when they are gone. */
+	virtual Result<bool> advise(bool /*will_need*/) { return Error{EOPNOTSUPP, "no madvise"}; }
+	/** Waits for the jobs that use it until CLOCK_MONOTONIC @until_ns, 0 = only looks; EBUSY or ETIMEDOUT. */
+	virtual Status wait_idle(int64_t /*until_ns*/) { return Error{EOPNOTSUPP, "no wait for a BO"}; }
 };
 
 /** One 64-bit value that the GPU is to write. */
@@ -60,13 +70,24 @@ class Context
 {
 public:
 	virtual ~Context() = default;
-	/** Memory that is backed when the GPU first touches it. */
-	virtual Result<std::unique_ptr<Buffer>> create_heap(uint64_t bytes) = 0;
-	/** Memory that is backed at once. */
+	virtual int fd() const = 0;
+	/** Memory that is backed at once, or when the CPU first touches it. */
 	virtual Result<std::unique_ptr<Buffer>> create_buffer(uint64_t bytes) = 0;
-	/** A heap that another context of this driver has exported. */
-	virtual Result<std::unique_ptr<Buffer>> import_heap(int dmabuf, uint64_t bytes) = 0;
-	virtual Result<std::unique_ptr<JobSlot>> create_slot(unsigned max_writes) = 0;
+	/* What not every driver has: EOPNOTSUPP. */
+	/** Memory that is backed when the GPU first touches it. */
+	virtual Result<std::unique_ptr<Buffer>> create_heap(uint64_t /*bytes*/)
+	{
+		return Error{EOPNOTSUPP, "no heaps"};
+	}
+	/** What another context or another driver has exported. */
+	virtual Result<std::unique_ptr<Buffer>> import_dmabuf(int /*dmabuf*/, uint64_t /*bytes*/)
+	{
+		return Error{EOPNOTSUPP, "no import"};
+	}
+	virtual Result<std::unique_ptr<JobSlot>> create_slot(unsigned /*max_writes*/)
+	{
+		return Error{EOPNOTSUPP, "no jobs"};
+	}
 };
 
 /** What a line of the kernel log says about jobs. */

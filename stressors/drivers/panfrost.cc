@@ -89,11 +89,11 @@ Result<Mapping> map_bo(int fd, const Bo &bo)
 class PanfrostBuffer : public Buffer
 {
 public:
-	explicit PanfrostBuffer(Bo bo) : bo_(std::move(bo)) {}
+	PanfrostBuffer(int fd, Bo bo) : fd_(fd), bo_(std::move(bo)) {}
 
 	uint64_t address() const override { return bo_.address; }
 	uint64_t bytes() const override { return bo_.bytes; }
-	uint32_t handle() const { return bo_.gem.get(); }
+	uint32_t handle() const override { return bo_.gem.get(); }
 	Result<UniqueFd> export_dmabuf() const override { return bo_.gem.export_dmabuf(); }
 
 	Result<uint64_t> read64(uint64_t offset) override
@@ -110,7 +110,30 @@ public:
 		return view_.load64(offset);
 	}
 
+	Result<Mapping> map() override { return map_bo(fd_, bo_); }
+
+	Result<bool> advise(bool will_need) override
+	{
+		drm_panfrost_madvise args{};
+		args.handle = bo_.gem.get();
+		args.madv = will_need ? PANFROST_MADV_WILLNEED : PANFROST_MADV_DONTNEED;
+		if (drmIoctl(fd_, DRM_IOCTL_PANFROST_MADVISE, &args) != 0)
+			return Error{errno, std::string("PANFROST_MADVISE: ") + strerror(errno)};
+		return args.retained != 0;
+	}
+
+	Status wait_idle(int64_t until_ns) override
+	{
+		drm_panfrost_wait_bo args{};
+		args.handle = bo_.gem.get();
+		args.timeout_ns = until_ns;
+		if (drmIoctl(fd_, DRM_IOCTL_PANFROST_WAIT_BO, &args) != 0)
+			return Error{errno, std::string("PANFROST_WAIT_BO: ") + strerror(errno)};
+		return {};
+	}
+
 private:
+	int fd_;
 	Bo bo_;
 	Mapping view_;
 };
@@ -139,7 +162,7 @@ public:
 
 	int submit(const Buffer &buffer) override
 	{
-		uint32_t handles[] = {static_cast<const PanfrostBuffer &>(buffer).handle(), chain_.gem.get()};
+		uint32_t handles[] = {buffer.handle(), chain_.gem.get()};
 		drm_panfrost_submit args{};
 		args.jc = chain_.address;
 		args.out_sync = fence_.handle();
@@ -182,6 +205,8 @@ class PanfrostContext : public Context
 public:
 	explicit PanfrostContext(Device device) : device_(std::move(device)) {}
 
+	int fd() const override { return device_.fd(); }
+
 	Result<std::unique_ptr<Buffer>> create_heap(uint64_t bytes) override
 	{
 		return wrap(create_bo(device_.fd(), bytes, PANFROST_BO_HEAP | PANFROST_BO_NOEXEC));
@@ -192,7 +217,7 @@ public:
 		return wrap(create_bo(device_.fd(), bytes, PANFROST_BO_NOEXEC));
 	}
 
-	Result<std::unique_ptr<Buffer>> import_heap(int dmabuf, uint64_t bytes) override
+	Result<std::unique_ptr<Buffer>> import_dmabuf(int dmabuf, uint64_t bytes) override
 	{
 		auto gem = GemHandle::import_dmabuf(device_.fd(), dmabuf);
 		if (!gem)
@@ -220,11 +245,11 @@ public:
 	}
 
 private:
-	static Result<std::unique_ptr<Buffer>> wrap(Result<Bo> bo)
+	Result<std::unique_ptr<Buffer>> wrap(Result<Bo> bo) const
 	{
 		if (!bo)
 			return bo.error();
-		return std::unique_ptr<Buffer>(new PanfrostBuffer(std::move(*bo)));
+		return std::unique_ptr<Buffer>(new PanfrostBuffer(device_.fd(), std::move(*bo)));
 	}
 
 	Device device_;

@@ -4,13 +4,17 @@
 namespace drmsqueeze
 {
 
+extern const Driver kBochs;
 extern const Driver kPanfrost;
+extern const Driver kVgem;
+extern const Driver kVirtioGpu;
+extern const Driver kVkms;
 
 namespace
 {
 
 constexpr const Driver *kDrivers[] = {
-	&kPanfrost,
+	&kPanfrost, &kVgem, &kVkms, &kBochs, &kVirtioGpu,
 };
 
 } // namespace

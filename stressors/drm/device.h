@@ -9,12 +9,14 @@
 namespace drmsqueeze
 {
 
-/** An open render node: on most drivers its own GPU address space. */
+enum class DrmNode { render, primary };
+
+/** An open DRM node: on most drivers its own GPU address space. */
 class Device
 {
 public:
-	/** The first render node whose driver has this name (DRM_IOCTL_VERSION); ENODEV when there is none. */
-	static Result<Device> open(const std::string &driver);
+	/** The first node whose driver has this name (DRM_IOCTL_VERSION); ENODEV when there is none. */
+	static Result<Device> open(const std::string &driver, DrmNode node = DrmNode::render);
 
 	int fd() const { return fd_.get(); }
 

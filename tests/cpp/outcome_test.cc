@@ -57,6 +57,7 @@ public:
 	explicit FakeBuffer(uint64_t bytes) : words_(bytes / sizeof(uint64_t)) {}
 	uint64_t address() const override { return 0x2000000; }
 	uint64_t bytes() const override { return words_.size() * sizeof(uint64_t); }
+	uint32_t handle() const override { return 0; }
 	Result<uint64_t> read64(uint64_t offset) override { return words_[offset / sizeof(uint64_t)]; }
 	Result<UniqueFd> export_dmabuf() const override { return Error{ENOTSUP, "fake"}; }
 	void carry_out(const std::vector<GpuWrite> &writes)

@@ -144,7 +144,7 @@ def test_any_file_may_be_cut_short(golden: Golden, cut: str) -> None:
 
 
 @pytest.mark.parametrize("name, text, message", [
-    ("injections.json", "[{}]", "entries without an injector"),
+    ("injections.json", "[{}]", "entries without member injector"),
     ("injections.json", "{}", "is no list"),
     ("environment.json", "[]", "is no dict"),
     ("samples.jsonl", "7", "not an object"),

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from drmsqueeze_results.model import Status
 
-from drmsqueeze.execute import Lab, modules_for
+from drmsqueeze import targets
+from drmsqueeze.execute import Lab
 from drmsqueeze.machines.vm import Hardware, Vm
 from drmsqueeze.ring import Ring
 from drmsqueeze.scenario import parse
@@ -85,7 +86,7 @@ def test_knobs_are_as_before_after_sigkill_of_the_agent(lab: Lab, tmp_path: Path
         "deadline_ms": 600000, "driver_timeout_ms": 600000}), "sigkill").scaled(1)
     request = {"schema": "drmsqueeze.request/1", "scenario": scenario, "level": 1.0, "seed": 1, "time_scale": 4}
     ring = Ring(tmp_path / "ring", request | {name: scenario[name] for name in ("deadline_ms", "grace_ms", "driver_timeout_ms")})
-    modules = modules_for(scenario["target"], [], scenario["driver_timeout_ms"])
+    modules = targets.modules(scenario["target"], [], scenario["driver_timeout_ms"])
     with Vm(lab.guest("lab"), lab.accelerator.name, Hardware(), modules, tmp_path / "console.log", mode="shell",
             ring=tmp_path / "ring") as vm:
         vm.wait_up()

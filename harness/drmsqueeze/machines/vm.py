@@ -45,6 +45,8 @@ class Hardware:
     ram_mib: int = 256
     vcpus: int = 2
     zram_mib: int = 192
+    devices: tuple[str, ...] = ()
+    """QEMU's -device options for the drivers under test."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,7 @@ class Vm:
             "-kernel", str(guest.kernel.image), "-initrd", str(guest.initramfs),
             "-append", " ".join(f"{name}={value}" for name, value in arguments.items() if value), "-device", "pvpanic-pci",
         ]
+        command_line += [word for device in hardware.devices for word in ("-device", device)]
         if console_log is None:
             command_line += ["-serial", "mon:stdio"]
         else:

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: MIT
+"""Target drivers on machine `vm`: which modules a guest loads for each, and which device QEMU must offer."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Target:
+    """`module` is the driver's; `device` is QEMU's, none where a GPU model or software stands behind the driver."""
+
+    module: str
+    device: str | None = None
+
+
+# By the name that DRM_IOCTL_VERSION gives. The devices' memory is small, so that it can be filled.
+TARGETS: Mapping[str, Target] = {
+    "panfrost": Target("panfrost"),
+    "vgem": Target("vgem"),
+    "vkms": Target("vkms"),
+    "virtio_gpu": Target("virtio-gpu", "virtio-gpu-pci"),
+    "bochs-drm": Target("bochs", "bochs-display,vgamem=16M"),
+}
+
+
+def drivers_of(target: Mapping[str, Any]) -> list[str]:
+    """The driver under test and those that take part beside it."""
+    return [target["driver"], *target.get("companions", ())]
+
+
+def devices(target: Mapping[str, Any]) -> list[str]:
+    """What QEMU must offer for a target, as values of its -device option."""
+    return [device for name in drivers_of(target) if (device := TARGETS[name].device)]
+
+
+def modules(target: Mapping[str, Any], traps: Sequence[Mapping[str, Any]], driver_timeout_ms: int | None = None) -> list[str]:
+    """The modules that a guest loads for a target, in order, with their parameters.
+
+    `driver_timeout_ms` replaces the driver's own job timeout (of the DRM scheduler); None leaves it.
+    """
+    loaded = []
+    if "model" in target:
+        timeout = f":sched_timeout_ms={driver_timeout_ms}" if driver_timeout_ms is not None else ""
+        loaded += [f"gpu_model{timeout}", target["model"].replace("-", "_")]
+    loaded += [TARGETS[name].module for name in drivers_of(target)]
+    return loaded + ["trap_" + trap["trap"].replace("-", "_") for trap in traps]
