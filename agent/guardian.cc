@@ -31,6 +31,9 @@ namespace
 
 constexpr int kExitBadScenario = 2;
 constexpr int kExitError = 3;
+/* Set by the handler of the signals that want an end. Children inherit it and need no more of it: we end them. */
+volatile sig_atomic_t told_to_end = 0;
+
 constexpr const char *kTargetMark = "/etc/drmsqueeze-target";
 
 class Guardian
@@ -129,6 +132,8 @@ private:
 	{
 		constexpr int64_t kPoll = 5 * kNsPerMs;
 		int status = 0;
+		if (int number = std::exchange(told_to_end, 0))
+			control_.fail(ECANCELED, fmt::format("told to end by signal {}", number));
 		for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;)
 			child_died(pid);
 		if (control_.arming.load() == Arming::wanted)
@@ -242,22 +247,7 @@ bool is_target(const Root &root)
 	return find_ivshmem(root) || root.exists(kTargetMark);
 }
 
-Result<Recorder> open_ring(const AgentOptions &options)
-{
-	std::string file = options.ring;
-	if (file.empty()) {
-		auto found = find_ivshmem(Root());
-		if (!found)
-			return Error{found.error().code, found.error().reason + "; give --ring FILE"};
-		file = *found;
-	}
-	auto memory = map_ring(file);
-	if (!memory)
-		return memory.error();
-	return Recorder::attach(memory->base, memory->bytes);
-}
-
-int run_request(const AgentOptions &options, const Recorder &recorder, Control &control)
+int run_request(const std::string &journal_file, const Recorder &recorder, Control &control)
 {
 	Request request = parse_request(recorder.request());
 	if (!is_target(Root())) {
@@ -268,7 +258,7 @@ int run_request(const AgentOptions &options, const Recorder &recorder, Control &
 	const Driver *driver = find_driver(request.driver);
 	if (!driver)
 		throw ScenarioError("/scenario/target/driver", request.driver, "a driver that the agent knows");
-	auto journal = RestoreJournal::create(options.journal);
+	auto journal = RestoreJournal::create(journal_file);
 	if (!journal) {
 		control.fail(journal.error().code, journal.error().reason);
 		return kExitError;
@@ -285,53 +275,20 @@ int run_request(const AgentOptions &options, const Recorder &recorder, Control &
 
 } // namespace
 
-int run_agent(const AgentOptions &options)
+int guard(const std::string &journal, const Recorder &recorder, Control &control, const sigset_t &mask)
 {
-	set_oom_score_adj(kNeverOomKilled);
-	auto recorder = open_ring(options);
-	if (!recorder) {
-		fmt::print(stderr, "drmsqueeze-agent: {}\n", recorder.error().reason);
-		return kExitError;
-	}
-	Control *control = make_control();
-	if (!control)
-		return kExitError;
-	recorder->put(
-		{.kind = Kind::hello, .a = getpid(), .b = calibrate_ns(), .c = wall_ns(), .text = DRMSQUEEZE_VERSION});
-	int exit_status = kExitBadScenario;
+	struct sigaction action {
+	};
+	action.sa_handler = [](int number) { told_to_end = number; };
+	for (int number : {SIGTERM, SIGINT, SIGHUP})
+		sigaction(number, &action, nullptr);
+	sigprocmask(SIG_SETMASK, &mask, nullptr);
 	try {
-		exit_status = run_request(options, *recorder, *control);
+		return run_request(journal, recorder, control);
 	} catch (const ScenarioError &error) {
-		control->fail(EINVAL, error.what());
+		control.fail(EINVAL, error.what());
+		return kExitBadScenario;
 	}
-	/* The ring holds 72 bytes of the reason; the console has all of it. */
-	if (control->failed())
-		fmt::print(stderr, "drmsqueeze-agent: {}\n", control->error_reason);
-	recorder->put({.kind = Kind::bye, .a = control->error_code.load(), .text = control->error_reason});
-	return exit_status;
-}
-
-int restore_from_journal(const std::string &file)
-{
-	if (!Root().exists(file)) {
-		fmt::print("drmsqueeze-agent: {}: nothing to put back\n", file);
-		return 0;
-	}
-	std::vector<std::string> lost;
-	auto journal = RestoreJournal::load(file, lost);
-	if (!journal) {
-		fmt::print(stderr, "drmsqueeze-agent: {}\n", journal.error().reason);
-		return kExitError;
-	}
-	bool restored = journal->restore();
-	for (const std::string &path : journal->failed())
-		fmt::print(stderr, "drmsqueeze-agent: not restored: {}\n", path);
-	for (const std::string &reason : lost)
-		fmt::print(stderr, "drmsqueeze-agent: not restored: {}\n", reason);
-	if (!restored || !lost.empty())
-		return kExitError;
-	fmt::print("drmsqueeze-agent: all put back\n");
-	return 0;
 }
 
 } // namespace drmsqueeze

@@ -4,7 +4,7 @@
 
 #include "agent/capabilities.h"
 #include "agent/clock.h"
-#include "agent/guardian.h"
+#include "agent/keeper.h"
 
 int main(int argc, char **argv)
 {
@@ -12,7 +12,7 @@ int main(int argc, char **argv)
 
 	AgentOptions options{.ring = "", .journal = "/run/drmsqueeze/restore.json"};
 	bool calibrate = false;
-	bool restore = false;
+	bool put_back = false;
 	bool capabilities = false;
 	CLI::App app("Carries out one run of drmsqueeze: reads its request from the ring, and writes records into it.");
 	app.set_version_flag("--version", DRMSQUEEZE_VERSION);
@@ -20,7 +20,7 @@ int main(int argc, char **argv)
 	app.add_option("--journal", options.journal, "where to note what must be put back")->capture_default_str();
 	auto *modes = app.add_option_group("instead of a run");
 	modes->add_flag("--calibrate", calibrate, "print nanoseconds of a fixed piece of work");
-	modes->add_flag("--restore", restore, "put back what the journal of an earlier run says");
+	modes->add_flag("--restore", put_back, "put back what the journal of an earlier run says");
 	modes->add_flag("--capabilities", capabilities, "print as JSON what can be done on this machine");
 	modes->require_option(0, 1);
 	try {
@@ -32,8 +32,8 @@ int main(int argc, char **argv)
 		fmt::print("{}\n", calibrate_ns());
 		return 0;
 	}
-	if (restore)
-		return restore_from_journal(options.journal);
+	if (put_back)
+		return restore(options);
 	if (capabilities) {
 		fmt::print("{}\n", describe_capabilities(Root()).dump(1));
 		return 0;

@@ -15,7 +15,7 @@
 namespace drmsqueeze
 {
 
-Result<pid_t> spawn(const char *comm, int oom_score_adj, const std::function<int()> &body)
+Result<pid_t> spawn(const char *comm, int oom_score_adj, int death_signal, const std::function<int()> &body)
 {
 	pid_t parent = getpid();
 	pid_t pid = fork();
@@ -23,7 +23,7 @@ Result<pid_t> spawn(const char *comm, int oom_score_adj, const std::function<int
 		return Error{errno, std::string("fork: ") + strerror(errno)};
 	if (pid > 0)
 		return pid;
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	prctl(PR_SET_PDEATHSIG, death_signal);
 	if (getppid() != parent) /* it died before the line above */
 		_exit(1);
 	prctl(PR_SET_NAME, comm);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
+#include <csignal>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -15,10 +16,16 @@ inline constexpr int kNeverOomKilled = -1000;
 inline constexpr int kFirstOomKilled = 1000;
 
 /**
- * Runs @body in a child that dies with its parent (PR_SET_PDEATHSIG: with the parent's thread that forked it), under
- * the name @comm and the given oom_score_adj. The child leaves by _exit with what @body returns.
+ * Runs @body in a child that gets @death_signal when its parent dies (PR_SET_PDEATHSIG: the parent's thread that forked
+ * it), under the name @comm and the given oom_score_adj. The child leaves by _exit with what @body returns.
  */
-Result<pid_t> spawn(const char *comm, int oom_score_adj, const std::function<int()> &body);
+Result<pid_t> spawn(const char *comm, int oom_score_adj, int death_signal, const std::function<int()> &body);
+
+/** The same for a child that dies with its parent. */
+inline Result<pid_t> spawn(const char *comm, int oom_score_adj, const std::function<int()> &body)
+{
+	return spawn(comm, oom_score_adj, SIGKILL, body);
+}
 
 /** Best effort: lowering it needs CAP_SYS_RESOURCE. */
 void set_oom_score_adj(int value);

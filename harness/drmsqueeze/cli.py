@@ -4,6 +4,7 @@
 import argparse
 import json
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from drmsqueeze_results.model import Run, Status
 from rich.console import Console
 from rich.table import Table
 
-from drmsqueeze import TOP, doctor, execute, kernels, plan, progress, pytest_plugin, scenario, selftest, targets
+from drmsqueeze import TOP, doctor, execute, guest, kernels, plan, progress, pytest_plugin, scenario, selftest, targets
 from drmsqueeze.errors import DrmsqueezeError, InfrastructureError, UsageError
 from drmsqueeze.machines import vm
 
@@ -215,9 +216,17 @@ def _do_list(args: argparse.Namespace) -> int:
     return 0
 
 
+def _do_restore(args: argparse.Namespace) -> int:
+    """Only a machine that was a target itself has a journal: guests are thrown away."""
+    if not args.journal.exists():
+        out.print(f"{args.journal}: nothing to put back", markup=False)
+        return 0
+    agent = guest.build_programs(kernels.lab_kernel()) / "drmsqueeze-agent"
+    return subprocess.run([agent, "--restore", "--journal", args.journal]).returncode
+
+
 def _do_lab_build(args: argparse.Namespace) -> int:
-    guest = execute.Lab().guest(args.kernel)
-    out.print(guest.kernel.image, markup=False)
+    out.print(execute.Lab().guest(args.kernel).kernel.image, markup=False)
     return 0
 
 
@@ -264,6 +273,9 @@ def _parser() -> argparse.ArgumentParser:
     with_out(compare)
     report_command = command("report", _do_report, "judge the runs of a directory again and write report.html anew")
     report_command.add_argument("directory", type=Path, metavar="DIR")
+    restore = command("restore", _do_restore, "put back what a run on this machine has turned and was killed before it could put back")
+    restore.add_argument("--journal", type=Path, default=Path("/run/drmsqueeze/restore.json"), metavar="FILE",
+                         help="the agent's journal (default: %(default)s)")
     lab = commands.add_parser("lab", help="the lab kernel").add_subparsers(dest="lab_command", required=True)
     for name, do, text in (("build", _do_lab_build, "build a lab kernel, its modules and its guest image"),
                            ("boot", _do_lab_boot, "an interactive shell in the guest")):

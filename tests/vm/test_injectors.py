@@ -78,8 +78,19 @@ def test_hog_leaves_what_the_level_says(run_one: RunOne, access: str) -> None:
     assert 0.2 * available < min(samples(squeezed, "mem_available_kib")) < 0.4 * available
 
 
-def test_knobs_are_as_before_after_sigkill_of_the_agent(lab: Lab, tmp_path: Path) -> None:
-    """The guest's own shell reads every knob, kills the supervisor in the middle of a run, and reads them again."""
+JOURNAL = "/run/drmsqueeze/restore.json"
+ALL_PUT_BACK = f"while [ -e {JOURNAL} ]; do sleep 0.2; done"
+KILLED = {
+    "supervisor": ("drmsq-superv", ALL_PUT_BACK),
+    "guardian": ("drmsq-guardian", ALL_PUT_BACK),
+    "keeper": ("drmsqueeze-agen", ALL_PUT_BACK),
+    "all": ("drmsqueeze-agen drmsq-guardian drmsq-superv drmsq-client drmsq-probe drmsq-evidence", "pidof drmsq-guardian || drmsqueeze-agent --restore"),
+}
+
+
+@pytest.mark.parametrize(("killed", "then"), KILLED.values(), ids=KILLED)
+def test_knobs_are_as_before_after_sigkill_of_the_agent(lab: Lab, tmp_path: Path, killed: str, then: str) -> None:
+    """The guest's own shell reads every knob, kills part of the agent in the middle of a run, and reads them again."""
     never_fires = FAULT_PATH | {"scope": {"stack": "panfrost_job_timedout"}}
     scenario = parse(json.dumps(PLANTED | {
         "injectors": [never_fires], "model_faults": [{"fault": "never_finish", "count": -1}],
@@ -107,6 +118,6 @@ def test_knobs_are_as_before_after_sigkill_of_the_agent(lab: Lab, tmp_path: Path
         assert len(as_found) == 1
         shell(f"drmsqueeze-agent >/dev/null 2>&1 & while ! grep -q 100 {KNOBS}/probability; do sleep 0.2; done; sleep 1")
         assert shell(read) != as_found, "the injection was never armed"
-        shell("kill -9 $(pidof drmsq-superv); wait")
+        shell(f"grep -lwE '{'|'.join(killed.split())}' /proc/[0-9]*/comm | cut -d/ -f3 | xargs kill -9; {then}")
         assert shell(read) == as_found
     ring.close()
