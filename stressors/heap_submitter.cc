@@ -101,8 +101,7 @@ bool HeapSubmitter::launch(Flight &flight)
 	if (options_.heap == HeapKind::fresh) {
 		auto fresh = context_.create_heap(options_.pattern.bytes);
 		if (!fresh) {
-			end(flight,
-					{Fate::failed, fresh.error().code, kSubmitFailed, fresh.error().reason});
+			end(flight, {Fate::failed, fresh.error().code, kSubmitFailed, fresh.error().reason});
 			return false;
 		}
 		flight.fresh = std::move(*fresh);
@@ -152,8 +151,7 @@ void HeapSubmitter::judge(Flight &flight)
 	seat_.table.signalled(flight.table_slot);
 	auto error = patiently<int>([&] { return flight.slot->fence_error(); });
 	if (!error)
-		return end(flight,
-				       {Fate::lost, error.error().code, 0, error.error().reason, seen});
+		return end(flight, {Fate::lost, error.error().code, 0, error.error().reason, seen});
 	if (*error)
 		return judge_failure(flight, *error, seen);
 	seat_.table.passed(flight.table_slot);
@@ -161,8 +159,7 @@ void HeapSubmitter::judge(Flight &flight)
 		return options_.pattern.first_wrong(*flight.heap, flight.lane, seat_.request.seed, flight.job);
 	});
 	if (!wrong)
-		return end(flight,
-				       {Fate::lost, wrong.error().code, 0, wrong.error().reason, seen});
+		return end(flight, {Fate::lost, wrong.error().code, 0, wrong.error().reason, seen});
 	if (*wrong < options_.pattern.count()) {
 		auto reason = fmt::format("value {} of {} is wrong", *wrong + 1, options_.pattern.count());
 		return end(flight, {Fate::corrupted, 0, 0, reason, seen});
