@@ -11,7 +11,7 @@ from pathlib import Path
 
 from drmsqueeze import TOP, cache, progress
 from drmsqueeze.errors import InfrastructureError
-from drmsqueeze.kernels import LAB, MODELLED_DRIVERS, KernelSpec, LabKernel, Modules, build_modules
+from drmsqueeze.kernels import LAB, MODELLED_DRIVERS, SHIMMED_DRIVERS, KernelSpec, LabKernel, Modules, build_modules
 from drmsqueeze.targets import TARGETS
 
 BUSYBOX = Path("/bin/busybox")
@@ -57,7 +57,7 @@ def _install_modules(root: Path, kernel: LabKernel, ours: Modules) -> None:
     """Our modules and the kernel's own that they need, with the index that modprobe reads."""
     target = root / "lib/modules" / kernel.release
     shutil.copytree(kernel.modules / "lib/modules" / kernel.release, target, symlinks=True)
-    for name in MODELLED_DRIVERS:
+    for name in (*MODELLED_DRIVERS, *SHIMMED_DRIVERS):
         for module in target.rglob(f"{name}.ko"):
             module.unlink()
     (target / "extra").mkdir()
@@ -124,7 +124,7 @@ def prepare(spec: KernelSpec, kernel: LabKernel, models: Path = LAB / "models") 
 
     inputs = {
         "kernel": kernel.path.name,
-        "modules": modules.path.name,
+        "modules": modules.key,
         "programs": programs.name,
         "busybox": cache.file_digest(BUSYBOX),
         "init": cache.file_digest(INIT),

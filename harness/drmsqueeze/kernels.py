@@ -24,6 +24,8 @@ SERIES = "6.12"
 BUILD_LINES = 3600
 # Where in the kernel source the drivers live that run on a model.
 MODELLED_DRIVERS = {"panfrost": "drivers/gpu/drm/panfrost"}
+# The same of drivers that need a header before each file, to take a device of QEMU as it is (lab/shims/NAME.h). Variants do not touch them.
+SHIMMED_DRIVERS = {"vmwgfx": "drivers/gpu/drm/vmwgfx"}
 
 
 def _jobs() -> str:
@@ -159,19 +161,25 @@ class KernelSpec:
 
 @dataclass(frozen=True)
 class Modules:
-    """Our own modules for one kernel: the shared model part, the models, the driver copy, the traps."""
+    """Our own modules for one kernel: the shared model part, the models, the driver copy, the traps; and drivers with a shim."""
 
     path: Path
+    shimmed: Path
 
     def file(self, name: str) -> Path:
         """The module NAME.ko. Raises InfrastructureError where the build made none."""
-        found = sorted(self.path.rglob(f"{name}.ko"))
+        found = [module for module in self.all() if module.stem == name]
         if len(found) != 1:
-            raise InfrastructureError(f"{self.path} holds {len(found)} modules named {name}.ko, not one")
+            raise InfrastructureError(f"{self.path} and {self.shimmed} hold {len(found)} modules named {name}.ko, not one")
         return found[0]
 
     def all(self) -> list[Path]:
-        return sorted(self.path.rglob("*.ko"))
+        return sorted([*self.path.rglob("*.ko"), *self.shimmed.rglob("*.ko")])
+
+    @property
+    def key(self) -> str:
+        """The names of both entries of the cache."""
+        return f"{self.path.name} {self.shimmed.name}"
 
 
 def patch_driver(tree: Path, variant: Variant) -> None:
@@ -183,6 +191,27 @@ def patch_driver(tree: Path, variant: Variant) -> None:
         raise InfrastructureError(f"variant {variant.name} does not apply to this kernel source ({variant.patch}):\n  {failed}")
 
 
+def _make_modules(kernel: LabKernel, path: Path, what: str) -> None:
+    """Build the external modules that lie in a directory, without their debug information."""
+    log = path / "build.log"
+    with progress.step(f"building {what}", 60) as shown:
+        progress.run_logged(["make", "-C", kernel.path / "build", f"M={path}", _jobs(), "modules"], log, shown)
+        for module in sorted(path.rglob("*.ko")):
+            progress.run_logged(["strip", "--strip-debug", module], log)
+
+
+def _build_shimmed(kernel: LabKernel) -> Path:
+    """The drivers of SHIMMED_DRIVERS, unmodified behind their shims; all kernels that share a vmlinux share them."""
+
+    def build(path: Path) -> None:
+        shutil.copytree(LAB / "shims", path, dirs_exist_ok=True)
+        for name, place in SHIMMED_DRIVERS.items():
+            shutil.copytree(kernel.path / "source" / place, path / name)
+        _make_modules(kernel, path, f"drivers with a shim: {', '.join(SHIMMED_DRIVERS)}")
+
+    return cache.get("shimmed", {"kernel": kernel.path.name, "shims": cache.tree_digest(LAB / "shims")}, build)
+
+
 def build_modules(kernel: LabKernel, spec: KernelSpec, models: Path = LAB / "models") -> Modules:
     """Our modules for this kernel and these variants, built where the cache has none (seconds).
 
@@ -190,7 +219,6 @@ def build_modules(kernel: LabKernel, spec: KernelSpec, models: Path = LAB / "mod
     """
 
     def build(path: Path) -> None:
-        log = path / "build.log"
         tree = path / "tree"
         for name, place in MODELLED_DRIVERS.items():
             shutil.copytree(kernel.path / "source" / place, tree / place)
@@ -202,10 +230,7 @@ def build_modules(kernel: LabKernel, spec: KernelSpec, models: Path = LAB / "mod
         shutil.copytree(models, path / "models")
         shutil.copytree(LAB / "traps", path / "traps")
         shutil.copy(LAB / "Kbuild", path / "Kbuild")
-        with progress.step(f"building the modules of {spec.name}", 60) as shown:
-            progress.run_logged(["make", "-C", kernel.path / "build", f"M={path}", _jobs(), "modules"], log, shown)
-            for module in sorted(path.rglob("*.ko")):
-                progress.run_logged(["strip", "--strip-debug", module], log)
+        _make_modules(kernel, path, f"the modules of {spec.name}")
 
     inputs = {
         "kernel": kernel.path.name,
@@ -213,4 +238,4 @@ def build_modules(kernel: LabKernel, spec: KernelSpec, models: Path = LAB / "mod
         "lab": cache.tree_digest(LAB / "traps", LAB / "Kbuild"),
         "variants": " ".join(f"{v.name}:{cache.file_digest(v.patch)}" for v in spec.variants),
     }
-    return Modules(cache.get("modules", inputs, build))
+    return Modules(cache.get("modules", inputs, build), _build_shimmed(kernel))

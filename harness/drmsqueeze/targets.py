@@ -8,10 +8,12 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Target:
-    """`module` is the driver's; `device` is QEMU's, none where a GPU model or software stands behind the driver."""
+    """`module` is the driver's, `parameters` what it is loaded with (`:NAME=VALUE...`); `device` is QEMU's, none where a GPU
+    model or software stands behind the driver."""
 
     module: str
     device: str | None = None
+    parameters: str = ""
 
 
 # By the name that DRM_IOCTL_VERSION gives. The devices' memory is small, so that it can be filled.
@@ -21,6 +23,11 @@ TARGETS: Mapping[str, Target] = {
     "vkms": Target("vkms"),
     "virtio_gpu": Target("virtio-gpu", "virtio-gpu-pci"),
     "bochs-drm": Target("bochs", "bochs-display,vgamem=16M"),
+    # Almost all of ram_size_mb is memory for buffer objects (TTM's VRAM); vram_size_mb is for surfaces, which nobody makes here.
+    "qxl": Target("qxl", "qxl,ram_size_mb=16,vgamem_mb=4,vram_size_mb=8"),
+    # With force_coherent TTM takes its pages from the DMA API, and keeps what is freed in its page pool, cached pages too
+    # (ttm_pool.c, ttm_pool_select_type()): the other drivers of this table never fill that pool.
+    "vmwgfx": Target("vmwgfx", "vmware-svga", ":force_coherent=1"),
 }
 
 
@@ -43,5 +50,5 @@ def modules(target: Mapping[str, Any], traps: Sequence[Mapping[str, Any]], drive
     if "model" in target:
         timeout = f":sched_timeout_ms={driver_timeout_ms}" if driver_timeout_ms is not None else ""
         loaded += [f"gpu_model{timeout}", target["model"].replace("-", "_")]
-    loaded += [TARGETS[name].module for name in drivers_of(target)]
+    loaded += [TARGETS[name].module + TARGETS[name].parameters for name in drivers_of(target)]
     return loaded + ["trap_" + trap["trap"].replace("-", "_") for trap in traps]

@@ -6,15 +6,17 @@ namespace drmsqueeze
 
 extern const Driver kBochs;
 extern const Driver kPanfrost;
+extern const Driver kQxl;
 extern const Driver kVgem;
 extern const Driver kVirtioGpu;
 extern const Driver kVkms;
+extern const Driver kVmwgfx;
 
 namespace
 {
 
 constexpr const Driver *kDrivers[] = {
-	&kPanfrost, &kVgem, &kVkms, &kBochs, &kVirtioGpu,
+	&kPanfrost, &kVgem, &kVkms, &kBochs, &kVirtioGpu, &kQxl, &kVmwgfx,
 };
 
 } // namespace
