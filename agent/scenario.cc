@@ -39,6 +39,7 @@ std::vector<ScenarioPhase> parse_phases(std::vector<JsonReader> readers)
 			phase.to = reader.number_or("to", 0, 1, 1);
 		phase.from = phase.kind == "ramp" ? now : phase.to;
 		now = phase.to;
+		reader.ignore({"expect"});
 		reader.finish();
 		phases.push_back(phase);
 	}

@@ -60,6 +60,12 @@ class Fates:
         by[Outcome.COMPLETED.value] += self.completed
         return JobCounts(submitted=sum(by.values()), **by)
 
+    def of_phase(self, data: RunData, index: int) -> JobCounts:
+        """Counts of the jobs that were begun in this phase of the scenario."""
+        by = Counter(fate.outcome.value for fate in self.others if fate.record and fate.record.phase == index)
+        by[Outcome.COMPLETED.value] += sum(c.count for c in data.completed if c.phase == index)
+        return JobCounts(submitted=sum(by.values()), **by)
+
     @property
     def errnos(self) -> dict[str, int]:
         """How often each error number ended a job, by its name."""

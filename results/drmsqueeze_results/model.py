@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What became of a job and of a run: the words of the design as types. Fields are the members of run.json."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Mapping
 
@@ -133,12 +133,47 @@ class Latency:
 
 
 @dataclass(frozen=True)
+class DataTable:
+    """A table that a stressor or an injector fills: cells are texts, numbers, yes or no, or null."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+
+
+@dataclass(frozen=True)
 class Injection:
-    """What was injected. `fired` is null where it cannot be counted or the machine died before it was read."""
+    """What was injected. `fired` is null where it cannot be counted or the machine died before it was read.
+
+    `charged_to` is the memory cgroup that what was taken is charged to ("/": nobody's), null where nothing was taken.
+    """
 
     injector: str
     settings: Mapping[str, Any]
     fired: int | None
+    charged_to: str | None = None
+    counts: Mapping[str, Any] = field(default_factory=dict)
+    tables: tuple[DataTable, ...] = ()
+
+
+@dataclass(frozen=True)
+class StressorReport:
+    """What a stressor tells beside the fates of its jobs."""
+
+    stressor: str
+    counts: Mapping[str, Any] = field(default_factory=dict)
+    tables: tuple[DataTable, ...] = ()
+
+
+@dataclass(frozen=True)
+class PhaseResult:
+    """What became of the jobs that were begun in a phase of the scenario; the time is the guest's."""
+
+    index: int
+    kind: str
+    begun_s: float
+    jobs: JobCounts
+    latency_ns: Latency
 
 
 @dataclass(frozen=True)
@@ -203,6 +238,8 @@ class Run:
     witnesses: tuple[Witness, ...]
     restored: Any
     timing_s: Timing
+    phases: tuple[PhaseResult, ...] = ()
+    stressors: tuple[StressorReport, ...] = ()
     schema: str = "drmsqueeze.run/1"
 
     @property

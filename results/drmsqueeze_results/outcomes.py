@@ -2,7 +2,7 @@
 """The judge: from the facts in a run directory to run.json. It reads nothing but that directory."""
 
 import errno
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Callable, Iterator, Mapping, Sequence
 
@@ -13,7 +13,8 @@ from drmsqueeze_results.facts import Ended, RunData, read_run
 from drmsqueeze_results.findings import Expectation, Found
 from drmsqueeze_results.kernel_log import BlockedTask, Match, blocked_tasks, scan
 from drmsqueeze_results.kernel_rules import Severity
-from drmsqueeze_results.model import (Environment, Injection, Outcome, Pressure, Run, Status, Verdict, Witness)
+from drmsqueeze_results.model import (Environment, Injection, Outcome, PhaseResult, Pressure, Run, Status,
+                                      StressorReport, Verdict, Witness)
 
 PSI_SCALE = 100  # the recorder has whole numbers only: hundredths of a percent
 CONSOLE_TAIL_LINES = 3
@@ -127,6 +128,17 @@ def _expected(case: _Case) -> Iterator[tuple[Status, str, str]]:
                        f"{outcome.value}: {counts.of(outcome)} of {counts.submitted} jobs, none expected.")
 
 
+def _phases_expected(case: _Case) -> Iterator[tuple[Status, str, str]]:
+    wanted = case.data.scenario.get("phases", ())
+    for phase in case.data.facts.phases:
+        counts = case.fates.of_phase(case.data, phase.index)
+        for name, (least, most) in wanted[phase.index].get("expect", {}).items():
+            got = counts.of(Outcome(name))
+            if got < least or (most is not None and got > most):
+                yield (Status.FAIL, "unexpected-outcome", f"Phase {phase.index + 1} ({phase.kind}): {name}: {got} seen, "
+                       f"{least} to {'any number' if most is None else most} expected.")
+
+
 def _found(case: _Case) -> Iterator[tuple[Status, str, str]]:
     for found in case.found:
         if found.severity is Severity.ERROR and not found.finding.expected:
@@ -139,7 +151,7 @@ def _did_nothing(case: _Case) -> Iterator[tuple[Status, str, str]]:
         yield Status.ERROR, "no-jobs", "Nothing was submitted."
 
 
-CHECKS: tuple[Check, ...] = (_infrastructure, _records, _never_fired, _hog, _did_nothing, _expected, _found)
+CHECKS: tuple[Check, ...] = (_infrastructure, _records, _never_fired, _hog, _did_nothing, _expected, _phases_expected, _found)
 
 
 def _verdict(case: _Case) -> Verdict:
@@ -174,7 +186,7 @@ def _injections(data: RunData, matches: Sequence[Match]) -> tuple[Injection, ...
         listed += [Injection("model-fault", entry, None) for entry in scenario.get("model_faults", ())]
         listed += [Injection("trap", entry, None) for entry in scenario.get("traps", ())]
     else:
-        listed = [Injection(i["injector"], i.get("settings") or {}, i.get("fired")) for i in data.injections]
+        listed = [from_plain(Injection, {"settings": {}, "fired": None} | dict(entry)) for entry in data.injections]
     final = data.facts.machine.ended is Ended.BYE
     planted = [m.signature.partition(": ")[2] for m in matches if m.kind == "trap"]
     result = []
@@ -182,7 +194,7 @@ def _injections(data: RunData, matches: Sequence[Match]) -> tuple[Injection, ...
         said = sum(_is_about(injection, trap) for trap in planted)
         fired = max(injection.fired or 0, said)
         known = injection.fired if final else fired or None
-        result.append(Injection(injection.injector, injection.settings, max(known or 0, said) if said else known))
+        result.append(replace(injection, fired=max(known or 0, said) if said else known))
     return tuple(result)
 
 
@@ -221,6 +233,13 @@ def _pressure(data: RunData) -> Pressure:
                     round(stalled, 2) if stalled is not None else None, int(min(available)) if available else None)
 
 
+def _phases(data: RunData, decided: fates.Fates) -> tuple[PhaseResult, ...]:
+    return tuple(
+        PhaseResult(phase.index, phase.kind, phase.begun_s, decided.of_phase(data, phase.index),
+                    latency.summarise([c for c in data.completed if c.phase == phase.index]))
+        for phase in data.facts.phases)
+
+
 @dataclass(frozen=True)
 class Judgement:
     """A verdict with what it rests on, for reports."""
@@ -249,7 +268,8 @@ def consider(run_dir: Path) -> Judgement:
         block=facts.block, environment=_environment(data), jobs=decided.counts,
         latency_ns=latency.summarise(data.completed), errnos=decided.errnos, injections=injections,
         pressure=_pressure(data), findings=tuple(f.finding for f in found), witnesses=signs, restored=restored,
-        timing_s=facts.timing_s)
+        timing_s=facts.timing_s, phases=_phases(data, decided),
+        stressors=tuple(from_plain(StressorReport, report) for report in data.stressors))
     return Judgement(run, data, decided, blocked)
 
 

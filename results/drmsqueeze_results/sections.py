@@ -19,6 +19,7 @@ from drmsqueeze_results.facts import read_run
 from drmsqueeze_results.kernel_log import BlockedTask
 from drmsqueeze_results.model import Environment, Finding, Outcome, Run
 from drmsqueeze_results.outcomes import Judgement, consider, load_run
+from drmsqueeze_results.run_tables import run_grids
 from drmsqueeze_results.tables import TITLES, Grid, comparison_grid
 from drmsqueeze_results.verdicts import ADJECTIVES, VERBS, level_name, milliseconds, p_value, percent, telling_level
 
@@ -58,6 +59,7 @@ class RunView:
     stacks: tuple[StackView, ...]
     more_stacks: int
     lost: tuple[str, ...]
+    grids: tuple[Grid, ...]
 
 
 @dataclass(frozen=True)
@@ -313,7 +315,7 @@ def _run_view(path: Path, judgement: Judgement) -> RunView:
         path.name, kernel_of(run), run, describe_run(judgement),
         tuple((TITLES[outcome], run.jobs.of(outcome)) for outcome in TITLES),
         tuple(_stack(task) for task in judgement.blocked[:MOST_STACKS]),
-        max(0, len(judgement.blocked) - MOST_STACKS), tuple(reasons))
+        max(0, len(judgement.blocked) - MOST_STACKS), tuple(reasons), run_grids(run))
 
 
 def runs_section(title: str, run_dirs: Sequence[Path], slug: str, config: str | None = None) -> RunsSection:

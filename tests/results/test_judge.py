@@ -14,8 +14,9 @@ from golden_data import DATA, edit
 from drmsqueeze_results.documents import from_plain
 from drmsqueeze_results.errors import BadRunDirectory
 from drmsqueeze_results.facts import Facts, read_facts
-from drmsqueeze_results.model import Outcome, Run
+from drmsqueeze_results.model import Outcome, Run, Status
 from drmsqueeze_results.outcomes import judge, load_run, psi_percent
+from drmsqueeze_results.run_tables import run_grids
 
 Golden = Callable[[str], Path]
 
@@ -255,3 +256,41 @@ def test_a_driver_missing_behind_our_own_model_is_our_fault(tmp_path: Path, mode
     facts["driver"]["model"] = model
     (directory / "facts.json").write_text(json.dumps(facts))
     assert judge(directory).status.value == status
+
+
+def test_phases_are_counted_and_judged_by_themselves(golden: Golden) -> None:
+    """Jobs belong to the phase in which they were begun; what a phase expects is held against its own jobs only."""
+    directory = golden("failed-expected")
+    jobs = [json.loads(line) for line in (directory / "jobs.jsonl").read_text().splitlines()]
+    for job in jobs:
+        (job["completed"] if "completed" in job else job)["phase"] = 1 if "completed" in job else 0
+    (directory / "jobs.jsonl").write_text("".join(json.dumps(job) + "\n" for job in jobs))
+    edit(directory / "facts.json", phases=[{"index": 0, "kind": "ramp", "begun_s": 3.0}, {"index": 1, "kind": "release", "begun_s": 4.0}])
+    phases: list[dict[str, Any]] = [{"kind": "ramp", "duration_ms": 1000},
+                                    {"kind": "release", "duration_ms": 1000, "expect": {"failed": [0, 0], "completed": [1, None]}}]
+    edit(directory / "scenario.json", phases=phases)
+    run = judge(directory)
+    assert run.status is Status.PASS, run.verdict
+    assert [(phase.kind, phase.jobs.failed, phase.jobs.completed) for phase in run.phases] == [("ramp", 3, 0), ("release", 0, 2)]
+    assert run.phases[0].latency_ns.p50 is None and run.phases[1].latency_ns.p50 is not None
+    phases[0]["expect"] = {"failed": [0, 2]}
+    edit(directory / "scenario.json", phases=phases)
+    assert judge(directory).verdict.reasons == ("Phase 1 (ramp): failed: 3 seen, 0 to 2 expected.",)
+
+
+def test_what_stressors_and_injectors_tell_is_kept_and_shown(golden: Golden) -> None:
+    directory = golden("completed")
+    told = {"counts": {"purged": 3}, "tables": [{"title": "Rungs", "columns": ["rung", "served", "good"],
+                                                 "rows": [["cache", 1234, True], ["evict", None, False]]}]}
+    (directory / "stressors.json").write_text(json.dumps([{"stressor": "bo-churn"} | told, {"no": "stressor"}]))
+    edit_list = json.loads((directory / "injections.json").read_text())
+    edit_list[0] |= {"counts": {"freed": 7}}
+    (directory / "injections.json").write_text(json.dumps(edit_list))
+    judge(directory)
+    run = load_run(directory)
+    assert run.stressors[0].counts == {"purged": 3} and run.injections[0].counts == {"freed": 7}
+    grids = {grid.title: grid for grid in run_grids(run)}
+    assert grids["Rungs"].rows == (("cache", "1,234", "yes"), ("evict", "-", "no"))
+    assert grids["Rungs"].numeric == (False, True, False)
+    assert grids["Injections"].rows[0][:2] == ("hog", "freed: 7")
+    assert grids["bo-churn: counts"].rows == (("purged", "3"),)
