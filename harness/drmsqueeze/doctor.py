@@ -4,7 +4,8 @@
 import argparse
 import json
 import shutil
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ class Check:
     subject: str
     can: bool
     detail: str
+    drivers: Mapping[str, str | None] = field(default_factory=dict)
+    """For a stressor: null for each driver that it can run on, and the reason for each other one."""
 
 
 def _host_checks() -> list[Check]:
@@ -46,16 +49,30 @@ def _agent_json(console: str) -> dict[str, Any]:
     return json.JSONDecoder().raw_decode(console[start + 1 :])[0]  # type: ignore[no-any-return]
 
 
+def _stressor(name: str, answer: dict[str, Any]) -> Check:
+    drivers = {driver: said.get("reason") for driver, said in answer["drivers"].items()}
+    can = ", ".join(driver for driver, reason in drivers.items() if reason is None)
+    cannot: dict[str, list[str]] = {}
+    for driver, reason in drivers.items():
+        if reason is not None:
+            cannot.setdefault(reason, []).append(driver)
+    reasons = [f"not on {', '.join(names)}: {reason}" for reason, names in cannot.items()]
+    return Check(f"vm: stressor {name}", bool(can), "; ".join(([f"on {can}"] if can else []) + reasons), drivers)
+
+
 def _guest_checks(lab: execute.Lab) -> list[Check]:
+    """One guest with every driver in it is asked."""
     machine = lab.accelerator
     checks = [Check("vm: accelerator", True, f"{machine.name} ({machine.why}); {machine.time_scale:g} times slower than the host")]
     schema = json.loads(scenario.SCHEMA.read_text())["properties"]
     traps = [{"trap": name} for name in schema["traps"]["items"]["properties"]["trap"]["enum"]]
-    modules = targets.modules({"driver": "panfrost", "model": "mali-jm"}, traps)
-    said = _agent_json(vm.run_command(lab.guest("lab"), machine.name, CAPABILITIES, modules))
-    for part in ("stressors", "injectors"):
-        for name, answer in said[part].items():
-            checks.append(Check(f"vm: {part[:-1]} {name}", answer["can"], answer.get("reason") or "yes"))
+    everything = {"driver": "panfrost", "model": "mali-jm", "companions": [name for name in targets.TARGETS if name != "panfrost"]}
+    said = _agent_json(vm.run_command(
+        lab.guest("lab"), machine.name, CAPABILITIES, targets.modules(everything, traps),
+        hardware=vm.Hardware(ram_mib=512, devices=tuple(targets.devices(everything)))))
+    checks += [Check(f"vm: driver {name}", answer["can"], answer.get("reason") or "opens") for name, answer in said["drivers"].items()]
+    checks += [_stressor(name, answer) for name, answer in said["stressors"].items()]
+    checks += [Check(f"vm: injector {name}", answer["can"], answer.get("reason") or "yes") for name, answer in said["injectors"].items()]
     return checks
 
 

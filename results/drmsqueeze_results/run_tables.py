@@ -51,5 +51,6 @@ def run_grids(run: Run) -> tuple[Grid, ...]:
         Grid(f"{report.stressor}: counts", ("what", "count"), (False, True),
              tuple((what.replace("_", " "), _cell(count)) for what, count in report.counts.items()))
         for report in run.stressors if report.counts)
-    tables = tuple(_grid(table) for part in (*run.stressors, *run.injections) for table in part.tables)
+    tables = tuple(_grid(table) for tables in [part.tables for part in run.stressors] + [part.tables for part in run.injections]
+                   for table in tables)
     return tuple(grid for grid in (phases_grid(run), injections_grid(run), *counts, *tables) if grid.rows)
