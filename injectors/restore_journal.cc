@@ -23,6 +23,21 @@ Error error_at(const std::string &file, const char *doing)
 	return {errno, file + ": " + doing + ": " + strerror(errno)};
 }
 
+nlohmann::json on_disk(const Knob &knob)
+{
+	return {{"path", knob.path()}, {"saved", knob.saved()}};
+}
+
+nlohmann::json on_disk(const ListEntry &entry)
+{
+	return {{"path", entry.path()}, {"added", entry.word()}};
+}
+
+nlohmann::json on_disk(const TaskMarks &marks)
+{
+	return {{"path", marks.path()}, {"marked_before", marks.before()}};
+}
+
 } // namespace
 
 Result<RestoreJournal> RestoreJournal::create(std::string file)
@@ -43,13 +58,25 @@ Result<RestoreJournal> RestoreJournal::load(std::string file, std::vector<std::s
 	if (!document.is_object() || document.value("schema", "") != kSchema || !document["knobs"].is_array())
 		return Error{EBADMSG, file + ": not a restore journal"};
 	RestoreJournal journal(std::move(file));
+	auto keep = [&](auto opened, const std::string &path) {
+		if (opened)
+			journal.changes_.emplace_back(std::move(*opened));
+		/* The file of a task that has ended needs nothing. */
+		else if (opened.error().code != ENOENT || !path.starts_with("/proc/"))
+			lost.push_back(opened.error().reason);
+	};
 	for (const auto &entry : document["knobs"]) {
-		auto knob = Knob::open(entry.value("path", ""));
-		if (knob) {
-			knob->set_saved(entry.value("saved", ""));
-			journal.knobs_.push_back(std::move(*knob));
-		} else if (knob.error().code != ENOENT || !entry.value("path", "").starts_with("/proc/")) {
-			lost.push_back(knob.error().reason);
+		std::string path = entry.value("path", "");
+		if (entry.contains("added")) {
+			keep(ListEntry::reopen(path, entry.value("added", "")), path);
+		} else if (entry.contains("marked_before")) {
+			journal.changes_.emplace_back(
+				TaskMarks(path, entry["marked_before"].get<std::vector<std::string>>()));
+		} else {
+			auto knob = Knob::open(path);
+			if (knob)
+				knob->set_saved(entry.value("saved", ""));
+			keep(std::move(knob), path);
 		}
 	}
 	journal.on_disk_ = true;
@@ -64,47 +91,71 @@ Status RestoreJournal::turn(const std::string &path, std::string_view value)
 		auto opened = Knob::open(path);
 		if (!opened)
 			return opened.error();
-		knobs_.push_back(std::move(*opened));
-		if (Status status = save(); !status) {
-			knobs_.pop_back();
+		if (Status status = note(std::move(*opened)); !status)
 			return status;
-		}
-		on_disk_ = true;
-		knob = &knobs_.back();
+		knob = find(path);
 	}
-	Status status = knob->write(value);
+	/* First: from this write on there may be no memory for an open(). */
 	knob->prepare();
-	return status;
+	return knob->write(value);
+}
+
+Status RestoreJournal::add(const std::string &path, const std::string &word)
+{
+	auto entry = ListEntry::open(path, word);
+	if (!entry)
+		return entry.error();
+	if (Status status = note(std::move(*entry)); !status)
+		return status;
+	return std::get<ListEntry>(changes_.back()).add();
+}
+
+Status RestoreJournal::mark_tasks(const std::string &proc, const std::vector<std::string> &tasks)
+{
+	if (Status status = note(TaskMarks::look(proc)); !status)
+		return status;
+	return std::get<TaskMarks>(changes_.back()).mark(tasks);
 }
 
 Knob *RestoreJournal::find(std::string_view path)
 {
-	for (Knob &knob : knobs_)
-		if (knob.path() == path)
-			return &knob;
+	for (Change &change : changes_)
+		if (Knob *knob = std::get_if<Knob>(&change); knob && knob->path() == path)
+			return knob;
 	return nullptr;
 }
 
 bool RestoreJournal::restore()
 {
 	failed_.clear();
-	for (auto knob = knobs_.rbegin(); knob != knobs_.rend(); ++knob)
-		if (!knob->restore())
-			failed_.push_back(knob->path());
+	for (auto change = changes_.rbegin(); change != changes_.rend(); ++change)
+		if (!std::visit([](auto &changed) { return changed.restore(); }, *change))
+			failed_.push_back(std::visit([](const auto &changed) { return changed.path(); }, *change));
 	if (!failed_.empty())
 		return false;
 	/* What could not be opened now may be tomorrow: its value must not be forgotten. */
 	if (on_disk_ && !incomplete_)
 		unlink(file_.c_str());
-	knobs_.clear();
+	changes_.clear();
 	return true;
+}
+
+Status RestoreJournal::note(Change change)
+{
+	changes_.push_back(std::move(change));
+	if (Status status = save(); !status) {
+		changes_.pop_back();
+		return status;
+	}
+	on_disk_ = true;
+	return {};
 }
 
 Status RestoreJournal::save() const
 {
 	auto list = nlohmann::json::array();
-	for (const Knob &knob : knobs_)
-		list.push_back({{"path", knob.path()}, {"saved", knob.saved()}});
+	for (const Change &change : changes_)
+		list.push_back(std::visit([](const auto &changed) { return on_disk(changed); }, change));
 	std::string text = nlohmann::json{{"schema", kSchema}, {"knobs", list}}.dump(1) + "\n";
 
 	/* Renamed into place: a reader finds the old journal or the new one, never half of one. */

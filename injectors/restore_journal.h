@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Every knob that was turned, with what it held: on disk before the knob is turned, so that a machine can be put back
+ * All that was changed, with how it was before: on disk before the change is made, so that a machine can be put back
  * whatever was killed. "A machine left failing its allocations is a broken machine."
  */
 #pragma once
 
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include "agent/result.h"
 #include "injectors/knob.h"
+#include "injectors/list_entry.h"
+#include "injectors/task_marks.h"
 
 namespace drmsqueeze
 {
@@ -21,27 +24,38 @@ public:
 	/** @file need not exist; a file that does is what an earlier run has left behind, and EBUSY. */
 	static Result<RestoreJournal> create(std::string file);
 
-	/** What a journal on disk says; knobs that can no longer be opened are in @lost. */
+	/** What a journal on disk says; files that can no longer be opened are in @lost. */
 	static Result<RestoreJournal> load(std::string file, std::vector<std::string> &lost);
 
 	/** Saves, journals, writes, reads back. */
 	Status turn(const std::string &path, std::string_view value);
 
+	/** Adds @word to the kernel's list at @path (see ListEntry); EEXIST when it is there already. */
+	Status add(const std::string &path, const std::string &word);
+
+	/** Marks @tasks below @proc for fault injection (see TaskMarks). */
+	Status mark_tasks(const std::string &proc, const std::vector<std::string> &tasks);
+
 	/** The open knob at @path, nullptr when it was not turned. */
 	Knob *find(std::string_view path);
 
-	/** Puts everything back, the last turned first, and verifies. The file goes only when all went well. */
+	/** Puts everything back, the last change first, and verifies. The file goes only when all went well. */
 	bool restore();
 
 	/** Paths that restore() could not put back. */
 	const std::vector<std::string> &failed() const { return failed_; }
 
 private:
+	/* What there is to undo. Each has restore(), and a form on disk in restore_journal.cc. */
+	using Change = std::variant<Knob, ListEntry, TaskMarks>;
+
 	explicit RestoreJournal(std::string file) : file_(std::move(file)) {}
+	/** Notes @change, on disk too, before it is made. */
+	Status note(Change change);
 	Status save() const;
 
 	std::string file_;
-	std::vector<Knob> knobs_;
+	std::vector<Change> changes_;
 	std::vector<std::string> failed_;
 	bool on_disk_ = false;
 	bool incomplete_ = false; /* the file names knobs that could not be opened */

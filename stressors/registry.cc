@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "stressors/stressor.h"
 
+#include <atomic>
+#include <thread>
+#include <vector>
+
 #include "agent/clock.h"
 
 namespace drmsqueeze
@@ -40,6 +44,27 @@ bool wait_for_run(const ClientSeat &seat)
 	while (seat.control.phase.load() == Phase::setup)
 		sleep_ns(kPoll);
 	return seat.control.phase.load() == Phase::run;
+}
+
+bool run_in_threads(const ClientSeat &seat, uint32_t threads, const std::function<void(uint32_t)> &body)
+{
+	enum : int { wait, go, leave };
+	std::atomic<int> word = wait;
+	std::vector<std::thread> others;
+	for (uint32_t i = 1; i < threads; i++)
+		others.emplace_back([&word, &body, i] {
+			word.wait(wait);
+			if (word.load() == go)
+				body(i);
+		});
+	bool begun = wait_for_run(seat);
+	word.store(begun ? go : leave);
+	word.notify_all();
+	if (begun)
+		body(0);
+	for (std::thread &other : others)
+		other.join();
+	return begun;
 }
 
 bool may_go_on(const ClientSeat &seat)

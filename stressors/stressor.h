@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <span>
@@ -70,6 +71,13 @@ const StressorDescriptor &stressor_of(const Item &item);
 
 /** Counts this client as ready and sleeps until the run begins; false when it is over before it began. */
 bool wait_for_run(const ClientSeat &seat);
+
+/**
+ * As wait_for_run(), then calls @body with 0 to @threads - 1, each in a thread of its own, and returns when all are
+ * through; false when the run is over before it began. The threads exist before the client counts as ready: an injector
+ * that marks threads finds them, and none must be made when allocations already fail.
+ */
+bool run_in_threads(const ClientSeat &seat, uint32_t threads, const std::function<void(uint32_t)> &body);
 
 /** Whether the client may begin another job; sleeps while the scenario's phases want rest. */
 bool may_go_on(const ClientSeat &seat);

@@ -5,7 +5,6 @@
  */
 #include <fmt/format.h>
 #include <sys/mman.h>
-#include <thread>
 
 #include "stressors/heap_submitter.h"
 #include "stressors/stressor.h"
@@ -89,14 +88,7 @@ public:
 		}
 		/* What is under test is the driver, not how fast our own pages come back from swap. */
 		mlockall(MCL_CURRENT);
-		if (!wait_for_run(seat))
-			return {};
-		std::vector<std::thread> threads;
-		for (uint32_t i = 1; i < options_.threads; i++)
-			threads.emplace_back([&submitters, i] { submitters[i].run(); });
-		submitters[0].run();
-		for (auto &thread : threads)
-			thread.join();
+		run_in_threads(seat, options_.threads, [&submitters](uint32_t i) { submitters[i].run(); });
 		return {};
 	}
 

@@ -100,6 +100,52 @@ TEST_F(JournalTest, RestoresWhatAKilledProcessLeft)
 	EXPECT_TRUE(journal->restore());
 }
 
+TEST_F(JournalTest, TakesOutWhatItAddedToAList)
+{
+	tree_.write("/list", "");
+	RestoreJournal journal = this->journal();
+	ASSERT_TRUE(journal.add(tree_.path("/list"), "some_function"));
+	EXPECT_EQ(tree_.read("/list"), "some_function");
+	EXPECT_THAT(tree_.read("/run/restore.json"), testing::HasSubstr("some_function"));
+	EXPECT_TRUE(journal.restore());
+	EXPECT_EQ(tree_.read("/list"), "!some_function") << "what the kernel takes for the entry's end";
+	std::filesystem::remove(tree_.path("/list"));
+}
+
+TEST_F(JournalTest, LeavesAListEntryThatIsSomebodyElses)
+{
+	tree_.write("/list", "other_function [module]\nsome_function [module]\n");
+	RestoreJournal journal = this->journal();
+	EXPECT_EQ(journal.add(tree_.path("/list"), "some_function").error().code, EEXIST);
+	EXPECT_TRUE(journal.restore());
+	EXPECT_EQ(tree_.read("/list"), "other_function [module]\nsome_function [module]\n");
+	std::filesystem::remove(tree_.path("/list"));
+}
+
+TEST_F(JournalTest, UndoesListEntriesAndMarksOfAKilledProcess)
+{
+	tree_.write("/list", "");
+	tree_.write("/proc/7/task/7/make-it-fail", "0\n");
+	tree_.write("/proc/7/task/8/make-it-fail", "1\n");
+	RestoreJournal killed = this->journal();
+	ASSERT_TRUE(killed.add(tree_.path("/list"), "some_function"));
+	ASSERT_TRUE(killed.mark_tasks(tree_.path("/proc"), {"7/task/7"}));
+	EXPECT_EQ(tree_.read("/proc/7/task/7/make-it-fail"), "1");
+	tree_.write("/proc/7/task/9/make-it-fail", "1\n"); /* cloned by a marked one */
+
+	std::vector<std::string> lost;
+	auto journal = RestoreJournal::load(file_, lost);
+	ASSERT_TRUE(journal);
+	EXPECT_TRUE(journal->restore());
+	EXPECT_EQ(tree_.read("/list"), "!some_function");
+	EXPECT_EQ(tree_.read("/proc/7/task/7/make-it-fail"), "0");
+	EXPECT_EQ(tree_.read("/proc/7/task/8/make-it-fail"), "1\n") << "was marked before";
+	EXPECT_EQ(tree_.read("/proc/7/task/9/make-it-fail"), "0");
+	EXPECT_FALSE(std::filesystem::exists(file_));
+	std::filesystem::remove_all(tree_.path("/proc"));
+	std::filesystem::remove(tree_.path("/list"));
+}
+
 TEST_F(JournalTest, LoadTellsOfKnobsThatAreGone)
 {
 	RestoreJournal journal = this->journal();

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+#include "injectors/task_marks.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <filesystem>
+#include <fnmatch.h>
+#include <functional>
+#include <unistd.h>
+
+#include "agent/unique_fd.h"
+
+namespace drmsqueeze
+{
+
+namespace
+{
+
+constexpr const char *kMark = "/make-it-fail";
+
+/** The entries of @directory that are numbers; a task's directory may vanish while it is read. */
+std::vector<std::string> numbers_in(const std::string &directory)
+{
+	std::vector<std::string> names;
+	std::error_code error;
+	for (std::filesystem::directory_iterator entry(directory, error), end; !error && entry != end;
+	     entry.increment(error)) {
+		std::string name = entry->path().filename().string();
+		if (name.find_first_not_of("0123456789") == std::string::npos)
+			names.push_back(std::move(name));
+	}
+	return names;
+}
+
+/** Calls @visit with PID and "PID/task/TID" of every task. */
+void for_each_task(const std::string &proc, const std::function<void(const std::string &, const std::string &)> &visit)
+{
+	for (const std::string &pid : numbers_in(proc))
+		for (const std::string &tid : numbers_in(proc + "/" + pid + "/task"))
+			visit(pid, pid + "/task/" + tid);
+}
+
+bool is_marked(const std::string &proc, const std::string &task)
+{
+	auto mark = Root().read(proc + "/" + task + kMark);
+	return mark && trimmed(*mark) == "1";
+}
+
+/** 0, or an errno: ENOENT or ESRCH when the task is gone. */
+int write_mark(const std::string &proc, const std::string &task, bool mark)
+{
+	UniqueFd fd(open((proc + "/" + task + kMark).c_str(), O_WRONLY | O_TRUNC | O_CLOEXEC));
+	if (!fd.valid() || write(fd.get(), mark ? "1" : "0", 1) != 1)
+		return errno;
+	return 0;
+}
+
+bool is_gone(int error)
+{
+	return error == ENOENT || error == ESRCH;
+}
+
+} // namespace
+
+Result<std::vector<std::string>> matching_tasks(const Root &root, const std::string &glob)
+{
+	auto is_named_so = [&](const std::string &directory) {
+		auto comm = root.read("/proc/" + directory + "/comm");
+		return comm && fnmatch(glob.c_str(), trimmed(*comm).c_str(), 0) == 0;
+	};
+	std::vector<std::string> tasks;
+	for_each_task(root.path("/proc"), [&](const std::string &pid, const std::string &task) {
+		if (is_named_so(task) || is_named_so(pid))
+			tasks.push_back(task);
+	});
+	if (tasks.empty())
+		return Error{ENOENT, "no thread is named like '" + glob + "'"};
+	std::string mark = "/proc/" + tasks.front() + kMark;
+	if (!root.exists(mark))
+		return Error{ENOTSUP, mark + " is missing: kernel without CONFIG_FAULT_INJECTION"};
+	return tasks;
+}
+
+TaskMarks TaskMarks::look(std::string proc)
+{
+	std::vector<std::string> before;
+	for_each_task(proc, [&](const std::string & /*pid*/, const std::string &task) {
+		if (is_marked(proc, task))
+			before.push_back(task);
+	});
+	return TaskMarks(std::move(proc), std::move(before));
+}
+
+Status TaskMarks::mark(const std::vector<std::string> &tasks) const
+{
+	for (const std::string &task : tasks)
+		if (int error = write_mark(proc_, task, true); error && !is_gone(error))
+			return Error{error, proc_ + "/" + task + kMark + ": " + strerror(error)};
+	return {};
+}
+
+bool TaskMarks::restore() const
+{
+	/* More than once: a marked task may have cloned another behind our back. */
+	constexpr int kPasses = 5;
+	for (int i = 0; i < kPasses; i++) {
+		bool clean = true;
+		for_each_task(proc_, [&](const std::string & /*pid*/, const std::string &task) {
+			if (!is_marked(proc_, task) || std::find(before_.begin(), before_.end(), task) != before_.end())
+				return;
+			clean = false;
+			static_cast<void>(write_mark(proc_, task, false)); /* the next pass sees whether it helped */
+		});
+		if (clean)
+			return true;
+	}
+	return false;
+}
+
+} // namespace drmsqueeze
