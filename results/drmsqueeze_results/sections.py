@@ -17,13 +17,14 @@ from drmsqueeze_results.documents import read_json, to_plain
 from drmsqueeze_results.errors import BadComparison, ResultsError
 from drmsqueeze_results.facts import read_run
 from drmsqueeze_results.kernel_log import BlockedTask
-from drmsqueeze_results.model import Environment, Finding, Outcome, Run
+from drmsqueeze_results.model import Environment, Finding, Outcome, Run, Status
 from drmsqueeze_results.outcomes import Judgement, consider, load_run
 from drmsqueeze_results.run_tables import run_grids
 from drmsqueeze_results.tables import TITLES, Grid, comparison_grid
 from drmsqueeze_results.verdicts import ADJECTIVES, VERBS, level_name, milliseconds, p_value, percent, telling_level
 
 MOST_NAMES = 6  # of blocked tasks in a sentence
+MOST_COMMANDS = 6  # to reproduce runs, those first that did not pass
 MOST_STACKS = 12  # tasks shown per run; the rest is in evidence/
 # Frames worth a reader's eye in a stack that waits for itself.
 TELLING_FRAMES = re.compile(
@@ -318,11 +319,8 @@ def _run_view(path: Path, judgement: Judgement) -> RunView:
         max(0, len(judgement.blocked) - MOST_STACKS), tuple(reasons), run_grids(run))
 
 
-def runs_section(title: str, run_dirs: Sequence[Path], slug: str, config: str | None = None) -> RunsSection:
-    """The section for runs that belong together. Raises BadRunDirectory where one has no facts.
-
-    `config` is the path that the command line would take, for the lines that say how to reproduce.
-    """
+def runs_section(title: str, run_dirs: Sequence[Path], slug: str, directory: Path) -> RunsSection:
+    """The section for runs that belong together, in the report on `directory`. Raises BadRunDirectory where one has no facts."""
     judged = [(path, consider(path)) for path in run_dirs]
     runs = [judgement.run for _, judgement in judged]
     planted = {str(entry.get("trap") or entry.get("fault")) for _, judgement in judged
@@ -331,8 +329,8 @@ def runs_section(title: str, run_dirs: Sequence[Path], slug: str, config: str | 
     figures = [("Memory and pressure as really reached; one line for each run.",
                 plots.over_time(shown, f"{slug}-time"))]
     commands = dict.fromkeys(
-        f"./drmsqueeze run {config or f'configs/{run.scenario.name}.json'} --kernel {kernel_of(run)} "
-        f"--seed {run.scenario.seed}" for run in runs)
+        f"./drmsqueeze run {Path('DIR') / path.relative_to(directory) / 'scenario.json'} --kernel {kernel_of(judgement.run)}"
+        for path, judgement in sorted(judged, key=lambda pair: pair[1].run.status is Status.PASS)[:MOST_COMMANDS])
     sentence = "; ".join(dict.fromkeys(describe_run(judgement) for _, judgement in judged)) + "."
     if planted:
         sentence = f"With a planted fault ({', '.join(sorted(planted))}): {sentence}"
@@ -341,7 +339,7 @@ def runs_section(title: str, run_dirs: Sequence[Path], slug: str, config: str | 
         sentence=sentence, planted=tuple(sorted(planted)),
         runs=tuple(_run_view(path, judgement) for path, judgement in judged),
         plots=tuple(figures) if shown else (), findings=_findings(runs), environment=_environments(runs),
-        commands=tuple(commands), limits=limits(runs))
+        commands=("# DIR: where this report lies. A scenario.json is that one run, seed and level included.", *commands), limits=limits(runs))
 
 
 def find_sections(directory: Path) -> tuple[Section, ...]:
@@ -351,7 +349,7 @@ def find_sections(directory: Path) -> tuple[Section, ...]:
     """
     if (directory / "facts.json").exists():
         run = consider(directory).run
-        return (runs_section(f"{run.scenario.name} on {kernel_of(run)}", [directory], "run"),)
+        return (runs_section(f"{run.scenario.name} on {kernel_of(run)}", [directory], "run", directory),)
     comparisons = sorted(path.parent for path in directory.rglob("compare.json"))
     groups: dict[Path, list[Path]] = {}
     for facts in sorted(directory.rglob("facts.json")):
@@ -364,8 +362,7 @@ def find_sections(directory: Path) -> tuple[Section, ...]:
         document = _plan_of(group)
         name = document.get("scenario", {}).get("name", group.name)
         traps = document.get("scenario", {}).get("traps")
-        sections.append(runs_section(f"Trap: {name}" if traps else name, run_dirs, f"runs-{number}",
-                                     f"configs/traps/{name}.json" if traps else None))
+        sections.append(runs_section(f"Trap: {name}" if traps else name, run_dirs, f"runs-{number}", directory))
     if not sections:
         raise BadComparison(f"{directory}: there is no run and no comparison to report on")
     return tuple(sections)

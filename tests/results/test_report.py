@@ -148,7 +148,7 @@ def test_page_tells_what_was_found(reported: Path) -> None:
                   "failed the job after 31 ms, and the machine works on", "Planted:", "panfrost_mmu_map_fault_addr",
                   "panfrost_core_dump", "What this does not show",
                   "./drmsqueeze compare configs/panfrost-heap.json --a lab --b lab+panfrost-nowait --runs 3 --seed 1",
-                  "./drmsqueeze run configs/traps/shrinker-waits-for-fence.json --kernel lab+panfrost-nowait"):
+                  "/scenario.json --kernel lab+panfrost-nowait"):
         assert words in page.text, words
 
 

@@ -44,6 +44,17 @@ def test_run(small: Path, tmp_path: Path) -> None:
     assert drmsqueeze("report", tmp_path / "out").returncode == 0
 
 
+def test_suite(tmp_path: Path) -> None:
+    """One short scenario for each stressor and injector; all are as they expect, and the table names each."""
+    suite = sorted((TOP / "configs/suite").glob("*.json"))
+    done = drmsqueeze("run", *suite, "--out", tmp_path / "out")
+    summary = json.loads((tmp_path / "out/summary.json").read_text())
+    unlike = [run for run in summary["runs"] if run["status"] != "pass"]
+    assert done.returncode == 0 and not unlike, f"{unlike}\n{done.stdout}"
+    for path in suite:
+        assert json.loads(path.read_text())["name"] in done.stdout
+
+
 def test_compare(small: Path, tmp_path: Path) -> None:
     done = drmsqueeze("compare", small, "--a", "lab", "--b", "lab+panfrost-nowait", "--runs", 1, "--out", tmp_path / "out")
     assert done.returncode == 0, done.stdout + done.stderr
