@@ -35,6 +35,22 @@ struct HeapPattern {
 			writes[i] = {base + offset(i, lane), value(seed, job, i)};
 	}
 
+	/** As fill(), by the CPU. */
+	void write(const Mapping &view, unsigned lane, uint64_t seed, uint64_t job) const
+	{
+		for (unsigned i = 0; i < count(); i++)
+			view.store64(offset(i, lane), value(seed, job, i));
+	}
+
+	/** The first place of @view that does not hold its value; count() when all do. */
+	unsigned first_wrong(const Mapping &view, unsigned lane, uint64_t seed, uint64_t job) const
+	{
+		unsigned i = 0;
+		while (i < count() && view.load64(offset(i, lane)) == value(seed, job, i))
+			i++;
+		return i;
+	}
+
 	/** The first place that does not hold its value, count() when all do, or the errno of reading. */
 	Result<unsigned> first_wrong(Buffer &heap, unsigned lane, uint64_t seed, uint64_t job) const
 	{

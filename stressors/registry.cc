@@ -10,12 +10,14 @@
 namespace drmsqueeze
 {
 
+extern const StressorDescriptor kBoChurn;
 extern const StressorDescriptor kTilerHeap;
 
 namespace
 {
 
 constexpr const StressorDescriptor *kStressors[] = {
+	&kBoChurn,
 	&kTilerHeap,
 };
 

@@ -28,6 +28,10 @@ public:
 
 	/* GPU memory changes behind the compiler's back. */
 	uint64_t load64(uint64_t offset) const { return *reinterpret_cast<const volatile uint64_t *>(data() + offset); }
+	void store64(uint64_t offset, uint64_t value) const
+	{
+		*reinterpret_cast<volatile uint64_t *>(data() + offset) = value;
+	}
 	uint32_t load32(uint64_t offset) const { return *reinterpret_cast<const volatile uint32_t *>(data() + offset); }
 
 private:

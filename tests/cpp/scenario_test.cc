@@ -66,8 +66,9 @@ TEST(Scenario, ErrorsNamePlaceFoundAndExpected)
 {
 	EXPECT_EQ(complaint([](json &r) { r["level"] = 2; }), "/level: found 2, expected a number from 0 to 1");
 	EXPECT_EQ(complaint([](json &r) { r.erase("seed"); }), "/seed: found nothing, expected an integer");
-	EXPECT_EQ(complaint([](json &r) { r["scenario"]["stressors"][0]["kind"] = "nope"; }),
-		  "/scenario/stressors/0/kind: found \"nope\", expected one of tiler-heap");
+	EXPECT_THAT(
+		complaint([](json &r) { r["scenario"]["stressors"][0]["kind"] = "nope"; }),
+		testing::MatchesRegex("/scenario/stressors/0/kind: found \"nope\", expected one of .*tiler-heap.*"));
 	EXPECT_EQ(complaint([](json &r) { r["scenario"]["stressors"][0]["heap_mib"] = "16"; }),
 		  "/scenario/stressors/0/heap_mib: found \"16\", expected an integer from 1 to 2048");
 	EXPECT_THAT(complaint([](json &r) { r["scenario"]["stressors"][0]["jobbs"] = 1; }),
