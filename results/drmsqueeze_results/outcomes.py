@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Callable, Iterator, Mapping, Sequence
 
-from drmsqueeze_results import fates, findings, latency, witnesses
+from drmsqueeze_results import fates, findings, latency, wait_chain, witnesses
 from drmsqueeze_results.documents import from_plain, read_json, to_plain, validate, write_json
 from drmsqueeze_results.errors import BadRunDirectory
 from drmsqueeze_results.facts import Ended, RunData, read_run
@@ -248,6 +248,7 @@ class Judgement:
     data: RunData
     fates: fates.Fates
     blocked: tuple[BlockedTask, ...]
+    chains: tuple[wait_chain.Chain, ...]
 
 
 def consider(run_dir: Path) -> Judgement:
@@ -270,7 +271,7 @@ def consider(run_dir: Path) -> Judgement:
         pressure=_pressure(data), findings=tuple(f.finding for f in found), witnesses=signs, restored=restored,
         timing_s=facts.timing_s, phases=_phases(data, decided),
         stressors=tuple(from_plain(StressorReport, report) for report in data.stressors))
-    return Judgement(run, data, decided, blocked)
+    return Judgement(run, data, decided, blocked, wait_chain.chains(blocked))
 
 
 def run_document(run: Run) -> Mapping[str, Any]:
@@ -290,7 +291,8 @@ def judge(run_dir: Path) -> Run:
     if judgement.blocked:
         (run_dir / "evidence").mkdir(exist_ok=True)
         write_json(run_dir / "evidence" / "blocked-tasks.json",
-                   {"schema": "drmsqueeze.blocked-tasks/1", "tasks": to_plain(judgement.blocked)})
+                   {"schema": "drmsqueeze.blocked-tasks/1", "tasks": to_plain(judgement.blocked),
+                    "chains": [{"closed": chain.closed, "text": wait_chain.describe(chain)} for chain in judgement.chains]})
     write_json(run_dir / "run.json", document)
     return judgement.run
 

@@ -21,6 +21,7 @@ from drmsqueeze_results.model import Environment, Finding, Outcome, Run, Status
 from drmsqueeze_results.outcomes import Judgement, consider, load_run
 from drmsqueeze_results.run_tables import run_grids
 from drmsqueeze_results.tables import TITLES, Grid, comparison_grid
+from drmsqueeze_results.wait_chain import boxes
 from drmsqueeze_results.verdicts import ADJECTIVES, VERBS, level_name, milliseconds, p_value, percent, telling_level
 
 MOST_NAMES = 6  # of blocked tasks in a sentence
@@ -60,6 +61,7 @@ class RunView:
     stacks: tuple[StackView, ...]
     more_stacks: int
     lost: tuple[str, ...]
+    chains: tuple[tuple[bool, tuple[str, ...]], ...]  # closed, boxes
     grids: tuple[Grid, ...]
 
 
@@ -316,7 +318,8 @@ def _run_view(path: Path, judgement: Judgement) -> RunView:
         path.name, kernel_of(run), run, describe_run(judgement),
         tuple((TITLES[outcome], run.jobs.of(outcome)) for outcome in TITLES),
         tuple(_stack(task) for task in judgement.blocked[:MOST_STACKS]),
-        max(0, len(judgement.blocked) - MOST_STACKS), tuple(reasons), run_grids(run))
+        max(0, len(judgement.blocked) - MOST_STACKS), tuple(reasons),
+        tuple((chain.closed, boxes(chain)) for chain in judgement.chains), run_grids(run))
 
 
 def runs_section(title: str, run_dirs: Sequence[Path], slug: str, directory: Path) -> RunsSection:
