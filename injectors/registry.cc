@@ -8,15 +8,13 @@ extern const InjectorDescriptor kHog;
 extern const InjectorDescriptor kFailPageAlloc;
 extern const InjectorDescriptor kModelFault;
 extern const InjectorDescriptor kTrap;
+extern const InjectorDescriptor kTtmLimits;
 
 namespace
 {
 
 constexpr const InjectorDescriptor *kInjectors[] = {
-	&kHog,
-	&kFailPageAlloc,
-	&kModelFault,
-	&kTrap,
+	&kHog, &kFailPageAlloc, &kTtmLimits, &kModelFault, &kTrap,
 };
 
 } // namespace

@@ -12,6 +12,7 @@ namespace drmsqueeze
 
 extern const StressorDescriptor kBoChurn;
 extern const StressorDescriptor kTilerHeap;
+extern const StressorDescriptor kTtm;
 
 namespace
 {
@@ -19,6 +20,7 @@ namespace
 constexpr const StressorDescriptor *kStressors[] = {
 	&kBoChurn,
 	&kTilerHeap,
+	&kTtm,
 };
 
 } // namespace
