@@ -56,10 +56,8 @@ public:
 				return Error{ENOTSUP, item.kind + ": " + reason};
 			stressors_.push_back(kind.create(item.reader));
 		}
-		for (bool last : {false, true})
-			for (const Item &item : request_.injectors)
-				if (injector_of(item).armed_last == last)
-					injectors_.push_back(injector_of(item).create(item.reader, request_));
+		for (const Item &item : request_.injectors)
+			injectors_.push_back(injector_of(item).create(item.reader, request_));
 		for (const auto &injector : injectors_)
 			if (Status status = injector->check(seat_); !status)
 				return status;
@@ -185,14 +183,15 @@ private:
 	void arm()
 	{
 		seat_.idle_available_kib = meminfo_kib(seat_.root, "MemAvailable");
-		for (auto &injector : injectors_) {
-			Status status = injector->arm(seat_);
-			if (!status) {
-				control_.fail(status.error().code, status.error().reason);
-				control_.arming.store(Arming::failed);
-				return;
+		for (auto step : {&Injector::arm, &Injector::switch_on})
+			for (auto &injector : injectors_) {
+				Status status = (*injector.*step)(seat_);
+				if (!status) {
+					control_.fail(status.error().code, status.error().reason);
+					control_.arming.store(Arming::failed);
+					return;
+				}
 			}
-		}
 		go_through_phases(); /* the first begins before the first job */
 		control_.arming.store(Arming::armed);
 	}

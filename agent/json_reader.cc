@@ -106,6 +106,21 @@ std::vector<JsonReader> JsonReader::objects(const char *key)
 	return readers;
 }
 
+std::vector<std::string> JsonReader::strings(const char *key)
+{
+	std::vector<std::string> texts;
+	seen_.insert(key);
+	if (!has(key))
+		return texts;
+	const auto &list = (*value_)[key];
+	bool right = list.is_array();
+	for (size_t i = 0; right && i < list.size(); i++)
+		right = list[i].is_string();
+	if (!right)
+		fail(key, "a list of strings");
+	return list.get<std::vector<std::string>>();
+}
+
 uint64_t JsonReader::integer_or(const char *key, uint64_t min, uint64_t max, uint64_t fallback)
 {
 	return has(key) ? integer(key, min, max) : fallback;

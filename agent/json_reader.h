@@ -35,7 +35,8 @@ public:
 	std::string string(const char *key);
 	std::string one_of(const char *key, std::initializer_list<const char *> names);
 	JsonReader object(const char *key);
-	std::vector<JsonReader> objects(const char *key); /* an absent list is an empty one */
+	std::vector<JsonReader> objects(const char *key);  /* an absent list is an empty one */
+	std::vector<std::string> strings(const char *key); /* an absent list is an empty one */
 
 	/* Members with a default. */
 	uint64_t integer_or(const char *key, uint64_t min, uint64_t max, uint64_t fallback);

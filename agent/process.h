@@ -15,6 +15,10 @@ namespace drmsqueeze
 inline constexpr int kNeverOomKilled = -1000;
 inline constexpr int kFirstOomKilled = 1000;
 
+/* How our processes are named: what they do to the machine must spare them, except clients. */
+inline constexpr std::string_view kOurComms = "drmsq";
+inline constexpr const char *kClientComm = "drmsq-client";
+
 /**
  * Runs @body in a child that gets @death_signal when its parent dies (PR_SET_PDEATHSIG: the parent's thread that forked
  * it), under the name @comm and the given oom_score_adj. The child leaves by _exit with what @body returns.

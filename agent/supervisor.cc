@@ -36,8 +36,6 @@ constexpr int64_t kReleaseLimit = 10 * kNsPerS;
 constexpr int64_t kProbeLimit = 2 * kNsPerS;
 constexpr int64_t kExitLimit = 2 * kNsPerS;
 
-constexpr const char *kClientComm = "drmsq-client";
-
 /* Whom the OOM killer took, by the name that spawn() gave it. First match wins. */
 constexpr struct {
 	std::string_view comm;

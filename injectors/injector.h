@@ -41,6 +41,9 @@ public:
 	/** Takes effect, at @seat.intensity. Every knob goes through the journal. */
 	virtual Status arm(const InjectorSeat &seat) = 0;
 
+	/** All are armed: for what would have hit the arming of the others. */
+	virtual Status switch_on(const InjectorSeat & /*seat*/) { return {}; }
+
 	/**
 	 * A phase wants another @seat.intensity: called every few ms while it ramps, so it must not wait. What can only
 	 * be on or off is on above 0. Injectors that have no say in it stay as they are armed.
@@ -72,8 +75,6 @@ struct InjectorDescriptor {
 	std::unique_ptr<Injector> (*create)(JsonReader options, const Request &request);
 	/** Empty, or why it cannot be used on this machine. */
 	std::string (*unsupported)(const Root &root);
-	/** Its effect would hit the arming of the others. */
-	bool armed_last = false;
 };
 
 std::span<const InjectorDescriptor *const> all_injectors();

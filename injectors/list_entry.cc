@@ -79,7 +79,8 @@ Status ListEntry::write(const std::string &text) const
 	};
 	if (fstat(fd_.get(), &info) == 0 && info.st_size > 0 && ftruncate(fd_.get(), 0) != 0)
 		return Error{errno, path_ + ": truncate: " + strerror(errno)};
-	if (pwrite(fd_.get(), text.data(), text.size(), 0) != static_cast<ssize_t>(text.size()))
+	lseek(fd_.get(), 0, SEEK_SET); /* not pwrite(): files of seq_open() refuse it */
+	if (::write(fd_.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()))
 		return Error{errno, path_ + ": write of '" + text + "': " + strerror(errno)};
 	return {};
 }

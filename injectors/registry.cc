@@ -5,7 +5,9 @@ namespace drmsqueeze
 {
 
 extern const InjectorDescriptor kHog;
+extern const InjectorDescriptor kFailFunction;
 extern const InjectorDescriptor kFailPageAlloc;
+extern const InjectorDescriptor kFailSlab;
 extern const InjectorDescriptor kModelFault;
 extern const InjectorDescriptor kTrap;
 extern const InjectorDescriptor kTtmLimits;
@@ -14,7 +16,7 @@ namespace
 {
 
 constexpr const InjectorDescriptor *kInjectors[] = {
-	&kHog, &kFailPageAlloc, &kTtmLimits, &kModelFault, &kTrap,
+	&kHog, &kFailFunction, &kFailPageAlloc, &kFailSlab, &kTtmLimits, &kModelFault, &kTrap,
 };
 
 } // namespace

@@ -10,6 +10,7 @@
 #include <functional>
 #include <unistd.h>
 
+#include "agent/process.h"
 #include "agent/unique_fd.h"
 
 namespace drmsqueeze
@@ -68,7 +69,9 @@ Result<std::vector<std::string>> matching_tasks(const Root &root, const std::str
 {
 	auto is_named_so = [&](const std::string &directory) {
 		auto comm = root.read("/proc/" + directory + "/comm");
-		return comm && fnmatch(glob.c_str(), trimmed(*comm).c_str(), 0) == 0;
+		if (!comm || (comm->starts_with(kOurComms) && trimmed(*comm) != kClientComm))
+			return false;
+		return fnmatch(glob.c_str(), trimmed(*comm).c_str(), 0) == 0;
 	};
 	std::vector<std::string> tasks;
 	for_each_task(root.path("/proc"), [&](const std::string &pid, const std::string &task) {

@@ -14,8 +14,8 @@ namespace drmsqueeze
 
 /**
  * Tasks as "PID/task/TID", kernel threads and those that serve interrupts among them: every thread whose own name
- * matches @glob, and every thread of a process whose name does. ENOENT when there is none, ENOTSUP when the kernel
- * cannot mark tasks.
+ * matches @glob, and every thread of a process whose name does; ours only where they are clients. ENOENT when there is
+ * none, ENOTSUP when the kernel cannot mark tasks.
  */
 Result<std::vector<std::string>> matching_tasks(const Root &root, const std::string &glob);
 

@@ -226,6 +226,8 @@ def build_modules(kernel: LabKernel, spec: KernelSpec, models: Path = LAB / "mod
             patch_driver(tree, variant)
         for name, place in MODELLED_DRIVERS.items():
             shutil.move(tree / place, path / name)
+            if (LAB / "injectable" / name).is_dir():
+                shutil.copytree(LAB / "injectable" / name, path / name, dirs_exist_ok=True)
         shutil.rmtree(tree)
         shutil.copytree(models, path / "models")
         shutil.copytree(LAB / "traps", path / "traps")
@@ -235,7 +237,7 @@ def build_modules(kernel: LabKernel, spec: KernelSpec, models: Path = LAB / "mod
     inputs = {
         "kernel": kernel.path.name,
         "models": cache.tree_digest(models),
-        "lab": cache.tree_digest(LAB / "traps", LAB / "Kbuild"),
+        "lab": cache.tree_digest(LAB / "traps", LAB / "injectable", LAB / "Kbuild"),
         "variants": " ".join(f"{v.name}:{cache.file_digest(v.patch)}" for v in spec.variants),
     }
     return Modules(cache.get("modules", inputs, build), _build_shimmed(kernel))

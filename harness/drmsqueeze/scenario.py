@@ -59,8 +59,18 @@ def _problems(error: jsonschema.ValidationError, file: str) -> list[str]:
     return [f"{file}: {pointer or '/'}: found {found if len(found) <= 80 else found[:77] + '...'}; expected {_expected(error)}"]
 
 
+def _rule_at(reference: str) -> Any:
+    """What a "$ref" within the schema stands for: "#/$defs/NAME/..."."""
+    rule: Any = _schema()
+    for part in reference.removeprefix("#/").split("/"):
+        rule = rule[part]
+    return rule
+
+
 def _fill(instance: dict[str, Any], properties: dict[str, Any]) -> None:
     for name, rule in properties.items():
+        if isinstance(rule, dict) and "$ref" in rule:
+            rule = _rule_at(rule["$ref"])
         if isinstance(rule, dict) and "default" in rule:
             instance.setdefault(name, copy.deepcopy(rule["default"]))
 

@@ -59,28 +59,28 @@ private:
 	std::string directory_;
 };
 
-/** lib/fault-inject.c's and mm/fail_page_alloc.c's files as a kernel shows them after boot. */
-inline void add_fail_page_alloc(const TemporaryRoot &tree)
+/** lib/fault-inject.c's files below @directory as a kernel shows them after boot, and those that @own names. */
+inline void add_fault_attr(const TemporaryRoot &tree, const std::string &directory,
+			   const std::map<std::string, std::string> &own)
 {
-	const std::string directory = "/sys/kernel/debug/fail_page_alloc/";
-	const std::map<std::string, std::string> knobs = {
+	const std::map<std::string, std::string> common = {
 		{"probability", "0\n"},
 		{"interval", "1\n"},
 		{"times", "1\n"},
 		{"space", "0\n"},
 		{"verbose", "2\n"},
+		{"verbose_ratelimit_interval_ms", "0\n"},
+		{"verbose_ratelimit_burst", "0\n"},
 		{"task-filter", "N\n"},
-		{"min-order", "1\n"},
-		{"ignore-gfp-wait", "Y\n"},
-		{"ignore-gfp-highmem", "Y\n"},
 		{"stacktrace-depth", "32\n"},
 		{"require-start", "0x0000000000000000\n"},
 		{"require-end", "0xffffffffffffffff\n"},
 		{"reject-start", "0x0000000000000000\n"},
 		{"reject-end", "0x0000000000000000\n"},
 	};
-	for (const auto &[name, value] : knobs)
-		tree.write(directory + name, value);
+	for (const auto &knobs : {common, own})
+		for (const auto &[name, value] : knobs)
+			tree.write(directory + "/" + name, value);
 }
 
 } // namespace drmsqueeze

@@ -40,6 +40,18 @@ def test_defaults_are_written_out() -> None:
     assert one["levels"] == [1.0]
 
 
+@pytest.mark.parametrize("injector", [{"kind": "fail-page-alloc"}, {"kind": "failslab"}, {"kind": "fail-function", "function": "f"}])
+def test_fault_attributes_share_their_knobs_defaults(injector: dict[str, Any]) -> None:
+    one = scenario.parse(changed(injectors=[injector]), "f.json")["injectors"][0]
+    assert (one["probability"], one["interval"], one["times"], one["space"], one["verbose"]) == (100, 1, 1000000, 0, 1)
+    assert "scope" not in one
+
+
+def test_injectors_of_different_kinds_go_together() -> None:
+    together = [{"kind": "failslab"}, {"kind": "fail-page-alloc"}, {"kind": "fail-function", "function": "f"}, {"kind": "hog"}]
+    assert len(scenario.parse(changed(injectors=together), "f.json")["injectors"]) == 4
+
+
 def test_defaults_written_out_by_hand_make_the_same_scenario() -> None:
     one = scenario.parse(json.dumps(GOOD), "f.json")
     assert scenario.parse(json.dumps(one.document), "f.json").sha256 == one.sha256
