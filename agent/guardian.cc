@@ -80,7 +80,8 @@ public:
 		if (!table)
 			return control_.fail(table.error().code, table.error().reason);
 		auto supervisor = spawn("drmsq-superv", kNeverOomKilled, [&] {
-			Supervisor(request_, driver_, stressors_, recorder_, control_, *table, seat_.client_cgroup)
+			Supervisor(request_, driver_, stressors_, recorder_, control_, *table, seat_.client_cgroup,
+				   sampled())
 				.run();
 			return 0;
 		});
@@ -98,6 +99,15 @@ public:
 			release();
 			table->end_all(kNoClient, {.fate = Fate::lost, .reason = "the supervisor was killed"});
 		}
+	}
+
+	/** What clients lived in, once they are gone. */
+	void clean_up()
+	{
+		if (journal_.restore())
+			return;
+		control_.release.store(Release::not_restored);
+		witness_not_restored();
 	}
 
 	/** Files for the run directory that need the run's results. */
@@ -126,6 +136,15 @@ public:
 	}
 
 private:
+	std::vector<SampledFile> sampled() const
+	{
+		std::vector<SampledFile> all;
+		for (const auto &injector : injectors_)
+			for (SampledFile &file : injector->sampled())
+				all.push_back(std::move(file));
+		return all;
+	}
+
 	void step()
 	{
 		constexpr int64_t kPoll = 5 * kNsPerMs;
@@ -204,16 +223,21 @@ private:
 			return;
 		for (auto &injector : injectors_)
 			injector->read_counters();
-		bool restored = journal_.restore();
+		bool restored = journal_.restore_knobs();
 		for (auto &injector : injectors_)
 			restored &= injector->release();
 		control_.release.store(restored ? Release::restored : Release::not_restored);
 		recorder_.put({.kind = Kind::release, .code = kReleaseDone, .a = restored});
-		for (const std::string &path : journal_.failed())
-			recorder_.put({.kind = Kind::witness, .text = "not-restored " + path});
+		witness_not_restored();
 		for (const auto &injector : injectors_)
 			if (injector->never_fired())
 				witness_not_fired(*injector);
+	}
+
+	void witness_not_restored()
+	{
+		for (const std::string &path : journal_.failed())
+			recorder_.put({.kind = Kind::witness, .text = "not-restored " + path});
 	}
 
 	void witness_not_fired(const Injector &injector)
@@ -268,6 +292,7 @@ int run_request(const std::string &journal_file, const Recorder &recorder, Contr
 		return kExitError;
 	}
 	guardian.run();
+	guardian.clean_up();
 	guardian.send_files();
 	return control.failed() ? kExitError : 0;
 }

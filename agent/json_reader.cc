@@ -87,6 +87,11 @@ std::string JsonReader::one_of(const char *key, std::initializer_list<const char
 	fail(key, fmt::format("one of {}", fmt::join(names, ", ")));
 }
 
+bool JsonReader::is_null(const char *key)
+{
+	return has(key) && at(key, "anything").is_null();
+}
+
 JsonReader JsonReader::object(const char *key)
 {
 	return {at(key, "an object"), pointer_ + "/" + key};

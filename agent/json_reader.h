@@ -27,6 +27,8 @@ public:
 
 	const std::string &pointer() const { return pointer_; }
 	bool has(const char *key) const { return value_->contains(key); }
+	/** Is it there, and null? Then it is read with that. */
+	bool is_null(const char *key);
 
 	/* Required members. */
 	uint64_t integer(const char *key, uint64_t min, uint64_t max);

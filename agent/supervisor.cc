@@ -82,9 +82,10 @@ void *run_sampler(void *argument)
 } // namespace
 
 Supervisor::Supervisor(const Request &request, const Driver &driver, std::vector<std::unique_ptr<Stressor>> &stressors,
-		       Recorder recorder, Control &control, JobTable table, std::string client_cgroup)
+		       Recorder recorder, Control &control, JobTable table, std::string client_cgroup,
+		       const std::vector<SampledFile> &sampled)
 	: request_(request), driver_(driver), stressors_(stressors), recorder_(recorder), control_(control),
-	  table_(table), client_cgroup_(std::move(client_cgroup)), sampler_(Sampler::open(Root()))
+	  table_(table), client_cgroup_(std::move(client_cgroup)), sampler_(Sampler::open(Root(), sampled))
 {
 }
 

@@ -25,7 +25,8 @@ class Supervisor
 {
 public:
 	Supervisor(const Request &request, const Driver &driver, std::vector<std::unique_ptr<Stressor>> &stressors,
-		   Recorder recorder, Control &control, JobTable table, std::string client_cgroup);
+		   Recorder recorder, Control &control, JobTable table, std::string client_cgroup,
+		   const std::vector<SampledFile> &sampled);
 
 	/** From set-up to the last client's end. Errors go to Control::fail. */
 	void run();

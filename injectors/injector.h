@@ -10,6 +10,7 @@
 
 #include "agent/result.h"
 #include "agent/root.h"
+#include "agent/sampler.h"
 #include "agent/scenario.h"
 #include "injectors/restore_journal.h"
 
@@ -37,6 +38,9 @@ public:
 
 	/** Before anything is forked: what clients are to be born into (@seat.client_cgroup). */
 	virtual Status prepare(InjectorSeat & /*seat*/) { return {}; }
+
+	/** After prepare(): files whose numbers belong into the run's samples beside those of every run. */
+	virtual std::vector<SampledFile> sampled() const { return {}; }
 
 	/** Takes effect, at @seat.intensity. Every knob goes through the journal. */
 	virtual Status arm(const InjectorSeat &seat) = 0;

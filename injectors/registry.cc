@@ -8,6 +8,7 @@ extern const InjectorDescriptor kHog;
 extern const InjectorDescriptor kFailFunction;
 extern const InjectorDescriptor kFailPageAlloc;
 extern const InjectorDescriptor kFailSlab;
+extern const InjectorDescriptor kMemcg;
 extern const InjectorDescriptor kModelFault;
 extern const InjectorDescriptor kTrap;
 extern const InjectorDescriptor kTtmLimits;
@@ -16,7 +17,7 @@ namespace
 {
 
 constexpr const InjectorDescriptor *kInjectors[] = {
-	&kHog, &kFailFunction, &kFailPageAlloc, &kFailSlab, &kTtmLimits, &kModelFault, &kTrap,
+	&kHog, &kFailFunction, &kFailPageAlloc, &kFailSlab, &kTtmLimits, &kModelFault, &kTrap, &kMemcg,
 };
 
 } // namespace

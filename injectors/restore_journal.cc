@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "injectors/restore_journal.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -58,11 +59,13 @@ Result<RestoreJournal> RestoreJournal::load(std::string file, std::vector<std::s
 	if (!document.is_object() || document.value("schema", "") != kSchema || !document["knobs"].is_array())
 		return Error{EBADMSG, file + ": not a restore journal"};
 	RestoreJournal journal(std::move(file));
+	for (const auto &entry : document.value("cgroups", nlohmann::json::array()))
+		journal.cgroups_.push_back(
+			{entry.value("path", ""), entry.value("control", ""), entry.value("saved", "")});
 	auto keep = [&](auto opened, const std::string &path) {
 		if (opened)
 			journal.changes_.emplace_back(std::move(*opened));
-		/* The file of a task that has ended needs nothing. */
-		else if (opened.error().code != ENOENT || !path.starts_with("/proc/"))
+		else if (opened.error().code != ENOENT || !journal.may_be_gone(path))
 			lost.push_back(opened.error().reason);
 	};
 	for (const auto &entry : document["knobs"]) {
@@ -125,7 +128,29 @@ Knob *RestoreJournal::find(std::string_view path)
 	return nullptr;
 }
 
-bool RestoreJournal::restore()
+Status RestoreJournal::make_cgroup(const std::string &directory, std::string_view controller)
+{
+	auto cgroup = MadeCgroup::describe(directory);
+	if (!cgroup)
+		return cgroup.error();
+	cgroups_.push_back(std::move(*cgroup));
+	Status status = save();
+	if (!status) {
+		cgroups_.pop_back();
+		return status;
+	}
+	return cgroups_.back().make(controller);
+}
+
+/* The files of a task and of a cgroup go with it, and there is nothing left to be put back. */
+bool RestoreJournal::may_be_gone(std::string_view path) const
+{
+	return path.starts_with("/proc/") ||
+	       std::any_of(cgroups_.begin(), cgroups_.end(),
+			   [&](const MadeCgroup &cgroup) { return path.starts_with(cgroup.path + "/"); });
+}
+
+bool RestoreJournal::restore_knobs()
 {
 	failed_.clear();
 	for (auto change = changes_.rbegin(); change != changes_.rend(); ++change)
@@ -133,30 +158,52 @@ bool RestoreJournal::restore()
 			failed_.push_back(std::visit([](const auto &changed) { return changed.path(); }, *change));
 	if (!failed_.empty())
 		return false;
-	/* What could not be opened now may be tomorrow: its value must not be forgotten. */
-	if (on_disk_ && !incomplete_)
-		unlink(file_.c_str());
 	changes_.clear();
+	forget_when_done();
 	return true;
+}
+
+bool RestoreJournal::restore()
+{
+	bool knobs = restore_knobs();
+	while (knobs && !cgroups_.empty()) {
+		if (!cgroups_.back().remove()) {
+			failed_.push_back(cgroups_.back().path);
+			return false;
+		}
+		cgroups_.pop_back();
+	}
+	forget_when_done();
+	return knobs;
+}
+
+/* What could not be opened now may be tomorrow: its value must not be forgotten. */
+void RestoreJournal::forget_when_done()
+{
+	if (on_disk_ && !incomplete_ && changes_.empty() && cgroups_.empty()) {
+		unlink(file_.c_str());
+		on_disk_ = false;
+	}
 }
 
 Status RestoreJournal::note(Change change)
 {
 	changes_.push_back(std::move(change));
-	if (Status status = save(); !status) {
+	Status status = save();
+	if (!status)
 		changes_.pop_back();
-		return status;
-	}
-	on_disk_ = true;
-	return {};
+	return status;
 }
 
-Status RestoreJournal::save() const
+Status RestoreJournal::save()
 {
 	auto list = nlohmann::json::array();
 	for (const Change &change : changes_)
 		list.push_back(std::visit([](const auto &changed) { return on_disk(changed); }, change));
-	std::string text = nlohmann::json{{"schema", kSchema}, {"knobs", list}}.dump(1) + "\n";
+	auto made = nlohmann::json::array();
+	for (const MadeCgroup &cgroup : cgroups_)
+		made.push_back({{"path", cgroup.path}, {"control", cgroup.control}, {"saved", cgroup.saved}});
+	std::string text = nlohmann::json{{"schema", kSchema}, {"knobs", list}, {"cgroups", made}}.dump(1) + "\n";
 
 	/* Renamed into place: a reader finds the old journal or the new one, never half of one. */
 	std::string fresh = file_ + ".new";
@@ -169,6 +216,7 @@ Status RestoreJournal::save() const
 		return error_at(fresh, "fsync");
 	if (rename(fresh.c_str(), file_.c_str()) != 0)
 		return error_at(file_, "rename");
+	on_disk_ = true;
 	return {};
 }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "agent/result.h"
+#include "injectors/cgroup.h"
 #include "injectors/knob.h"
 #include "injectors/list_entry.h"
 #include "injectors/task_marks.h"
@@ -36,13 +37,22 @@ public:
 	/** Marks @tasks below @proc for fault injection (see TaskMarks). */
 	Status mark_tasks(const std::string &proc, const std::vector<std::string> &tasks);
 
+	/** Makes the cgroup v2 @directory, with @controller in it where that is not empty; EEXIST when there is one. */
+	Status make_cgroup(const std::string &directory, std::string_view controller);
+
 	/** The open knob at @path, nullptr when it was not turned. */
 	Knob *find(std::string_view path);
 
-	/** Puts everything back, the last change first, and verifies. The file goes only when all went well. */
+	/** Puts back all that clients can live without, the last change first, and verifies: all but their cgroups. */
+	bool restore_knobs();
+
+	/**
+	 * Puts everything back, and then takes the cgroups away, whose processes it kills. The file goes only when all
+	 * went well.
+	 */
 	bool restore();
 
-	/** Paths that restore() could not put back. */
+	/** Paths that restore_knobs() or restore() could not put back. */
 	const std::vector<std::string> &failed() const { return failed_; }
 
 private:
@@ -52,10 +62,13 @@ private:
 	explicit RestoreJournal(std::string file) : file_(std::move(file)) {}
 	/** Notes @change, on disk too, before it is made. */
 	Status note(Change change);
-	Status save() const;
+	Status save();
+	bool may_be_gone(std::string_view path) const;
+	void forget_when_done();
 
 	std::string file_;
 	std::vector<Change> changes_;
+	std::vector<MadeCgroup> cgroups_;
 	std::vector<std::string> failed_;
 	bool on_disk_ = false;
 	bool incomplete_ = false; /* the file names knobs that could not be opened */

@@ -134,6 +134,9 @@ class Scenario:
             document[name] = round(document[name] * time_scale)
         for phase in document["phases"]:
             phase["duration_ms"] = round(phase["duration_ms"] * time_scale)
+        for injector in document["injectors"]:
+            for entry in injector.get("schedule", []) + injector.get("reclaim", []):
+                entry |= {name: round(entry[name] * time_scale) for name in ("at_ms", "over_ms", "every_ms") if name in entry}
         for fault in document["model_faults"]:
             if fault["fault"] == "delay_job":
                 fault["value"] = round(fault["value"] * time_scale)
