@@ -64,6 +64,14 @@ def test_times_are_scaled_and_the_scenario_is_not_changed() -> None:
     assert one["deadline_ms"] == 100
 
 
+def test_times_of_a_memcg_are_scaled() -> None:
+    one = scenario.parse(changed(injectors=[{"kind": "memcg", "schedule": [{"at_ms": 100, "over_ms": 10, "max_mib": None}],
+                                             "reclaim": [{"every_ms": 20, "mib": 1}]}]), "f.json")
+    memcg = one.scaled(2.5)["injectors"][0]
+    assert memcg["schedule"] == [{"at_ms": 250, "over_ms": 25, "max_mib": None}]
+    assert memcg["reclaim"] == [{"every_ms": 50, "mib": 1}]
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [

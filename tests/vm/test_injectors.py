@@ -2,34 +2,18 @@
 """Each injector bites, is counted, and is put back; without it, or without its reach, nothing happens."""
 
 import json
-import re
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from drmsqueeze_results.model import Status
 
-from drmsqueeze import targets
 from drmsqueeze.execute import Lab
-from drmsqueeze.machines.vm import Hardware, Vm
-from drmsqueeze.ring import Ring
-from drmsqueeze.scenario import parse
 
-from conftest import PLANTED, Executed, RunOne
+from conftest import KILLED, PLANTED, Executed, RunOne, fired, kill_midway, samples
 
 FAULT_PATH = {"kind": "fail-page-alloc", "scope": {"stack": "panfrost_mmu_map_fault_addr"}}
 KNOBS = "/sys/kernel/debug/fail_page_alloc"
-
-
-def fired(done: Executed, injector: str) -> int | None:
-    return next(i.fired for i in done.run.injections if i.injector == injector)
-
-
-def samples(done: Executed, name: str) -> list[int]:
-    lines = (done.directory / "samples.jsonl").read_text().splitlines()
-    return [sample[name] for sample in map(json.loads, lines) if name in sample]
-
 
 # panfrost 6.12 masks the next job's fault after a failed one until the GPU has slept for 50 ms (docs/case-study-...): so give it
 # the time to, or take the repaired driver.
@@ -78,46 +62,10 @@ def test_hog_leaves_what_the_level_says(run_one: RunOne, access: str) -> None:
     assert 0.2 * available < min(samples(squeezed, "mem_available_kib")) < 0.4 * available
 
 
-JOURNAL = "/run/drmsqueeze/restore.json"
-ALL_PUT_BACK = f"while [ -e {JOURNAL} ]; do sleep 0.2; done"
-KILLED = {
-    "supervisor": ("drmsq-superv", ALL_PUT_BACK),
-    "guardian": ("drmsq-guardian", ALL_PUT_BACK),
-    "keeper": ("drmsqueeze-agen", ALL_PUT_BACK),
-    "all": ("drmsqueeze-agen drmsq-guardian drmsq-superv drmsq-client drmsq-probe drmsq-evidence", "pidof drmsq-guardian || drmsqueeze-agent --restore"),
-}
-
-
 @pytest.mark.parametrize(("killed", "then"), KILLED.values(), ids=KILLED)
 def test_knobs_are_as_before_after_sigkill_of_the_agent(lab: Lab, tmp_path: Path, killed: str, then: str) -> None:
-    """The guest's own shell reads every knob, kills part of the agent in the middle of a run, and reads them again."""
     never_fires = FAULT_PATH | {"scope": {"stack": "panfrost_job_timedout"}}
-    scenario = parse(json.dumps(PLANTED | {
-        "injectors": [never_fires], "model_faults": [{"fault": "never_finish", "count": -1}],
-        "deadline_ms": 600000, "driver_timeout_ms": 600000}), "sigkill").scaled(1)
-    request = {"schema": "drmsqueeze.request/1", "scenario": scenario, "level": 1.0, "seed": 1, "time_scale": 4}
-    ring = Ring(tmp_path / "ring", request | {name: scenario[name] for name in ("deadline_ms", "grace_ms", "driver_timeout_ms")})
-    modules = targets.modules(scenario["target"], [], scenario["driver_timeout_ms"])
-    with Vm(lab.guest("lab"), lab.accelerator.name, Hardware(), modules, tmp_path / "console.log", mode="shell",
-            ring=tmp_path / "ring") as vm:
-        vm.wait_up()
-
-        def shell(command: str) -> list[str]:
-            """Type a command, wait for its end; the checksums that it printed."""
-            before = len(vm.console())
-            vm.type(f"{command}; echo EN''D\n")
-            limit = time.monotonic() + 120
-            while "\nEND" not in vm.console()[before:].replace("\r", ""):
-                assert time.monotonic() < limit and vm.exit_status is None, vm.complaint()
-                time.sleep(0.1)
-            return re.findall(r"^[0-9a-f]{32}\b", vm.console()[before:], re.M)
-
-        # A checksum, because what the kernel prints meanwhile garbles long output on the serial line.
-        read = f"grep -r . {KNOBS} /sys/kernel/debug/drmsqueeze/mali-jm/faults | sort | md5sum"
-        as_found = shell(read)
-        assert len(as_found) == 1
-        shell(f"drmsqueeze-agent >/dev/null 2>&1 & while ! grep -q 100 {KNOBS}/probability; do sleep 0.2; done; sleep 1")
-        assert shell(read) != as_found, "the injection was never armed"
-        shell(f"grep -lwE '{'|'.join(killed.split())}' /proc/[0-9]*/comm | cut -d/ -f3 | xargs kill -9; {then}")
-        assert shell(read) == as_found
-    ring.close()
+    read = f"grep -r . {KNOBS} /sys/kernel/debug/drmsqueeze/mali-jm/faults | sort"
+    found, armed, left = kill_midway(lab, tmp_path, {"injectors": [never_fires]}, read, f"grep -q 100 {KNOBS}/probability", killed, then)
+    assert armed != found, "the injection was never armed"
+    assert left == found

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: MIT
+"""Injectors that take memory away: each bites, is counted, and is put back."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from drmsqueeze.execute import Lab
+
+from conftest import KILLED, Executed, RunOne, fired, kill_midway, samples
+
+CGROUP = "/sys/fs/cgroup/drmsqueeze-clients"
+HEAPS = [{"kind": "tiler-heap", "heap_mib": 16, "jobs": 10, "heap": "persistent", "rate_hz": 5}]
+
+
+def injection(done: Executed, kind: str) -> dict[str, Any]:
+    """The entry of injections.json."""
+    entries = json.loads((done.directory / "injections.json").read_text())
+    return next(entry for entry in entries if entry["injector"] == kind)
+
+
+def charged(done: Executed) -> dict[str, int]:
+    """The first table of a memcg injection: KiB by what they were charged for."""
+    return {what: kib for _, what, kib in injection(done, "memcg")["tables"][0]["rows"]}
+
+
+def test_panfrost_heaps_are_charged_to_the_root(run_one: RunOne) -> None:
+    """The IRQ thread allocates them: a limit far below the heap is not met, and the report says where the heap went."""
+    done = run_one(stressors=HEAPS, injectors=[{"kind": "memcg", "max_mib": 8, "reclaim": [{"every_ms": 50, "mib": 1}]}])
+    assert done.fates == {"completed": 10}, done.story
+    assert max(samples(done, "memcg_shmem_kib")) < 1024
+    assert charged(done)["of that not the clients'"] >= 16384
+    assert (fired(done, "memcg") or 0) > 0 and done.run.restored is True, done.story
+
+
+def test_a_limit_goes_down_until_clients_are_killed(run_one: RunOne) -> None:
+    """Three clients have locked more than 1 MiB of their own, which is charged to them: the cgroup's OOM killer makes room, no more."""
+    done = run_one(stressors=[{"kind": "tiler-heap", "heap_mib": 2, "jobs": 40, "rate_hz": 10, "contexts": 3}], injectors=[{
+        "kind": "memcg", "schedule": [{"at_ms": 200, "over_ms": 200, "max_mib": 1}]}], expect={"lab": {"oom-kill-client": [1, 2]}})
+    assert done.fates["completed"] >= 40, f"one client must survive: {done.story}"
+    used = samples(done, "memcg_current_kib")
+    assert max(used) > 1024 and used[-1] <= 1024, used
+    writes = injection(done, "memcg")["tables"][1]["rows"][0]
+    assert writes[1] > 5, f"a ramp is many writes: {writes}"
+    assert done.run.restored is True, done.story
+
+
+@pytest.mark.parametrize("of", ["clients", "root"])
+def test_only_the_roots_reclaim_reaches_shrinkers(run_one: RunOne, of: str) -> None:
+    """The trap's shrinker stands for a GPU driver's: it says whose reclaim it was called from."""
+    done = run_one(stressors=[{"kind": "tiler-heap", "heap_mib": 64, "jobs": 40}], traps=[{"trap": "shrinker-waits-for-fence"}],
+                   injectors=[{"kind": "memcg", "reclaim": [{"of": of, "every_ms": 1, "mib": 1}]}])
+    assert done.fates == {"completed": 40}, done.story
+    caught = "drmsq-memcg (pid" in (done.directory / "console.log").read_text()
+    assert caught == (of == "root"), done.story
+
+
+@pytest.mark.parametrize(("killed", "then"), [KILLED["supervisor"], KILLED["all"]], ids=["supervisor", "all"])
+def test_the_cgroup_is_gone_after_sigkill_of_the_agent(lab: Lab, tmp_path: Path, killed: str, then: str) -> None:
+    injectors = [{"kind": "memcg", "max_mib": 64, "reclaim": [{"of": "root", "every_ms": 100, "mib": 1}]}]
+    read = "find /sys/fs/cgroup | sort; cat /sys/fs/cgroup/cgroup.subtree_control"
+    found, midway, left = kill_midway(lab, tmp_path, {"injectors": injectors}, read, f"grep -q 67108864 {CGROUP}/memory.max", killed, then)
+    assert midway != found, "the cgroup was never made"
+    assert left == found
