@@ -17,7 +17,7 @@ namespace
 /* What every run samples. */
 const std::vector<SampledFile> &always_sampled()
 {
-	static const std::vector<SampledFile> kFiles = {
+	static const std::vector<SampledFile> files = {
 		{"/proc/meminfo",
 		 {{"mem_available_kib", "MemAvailable:", ""},
 		  {"mem_free_kib", "MemFree:", ""},
@@ -29,7 +29,7 @@ const std::vector<SampledFile> &always_sampled()
 		  {"psi_full_avg10", "full ", "avg10=", 100},
 		  {"psi_some_total_us", "some ", "total="}}},
 	};
-	return kFiles;
+	return files;
 }
 
 /* One counter per zone; their sum is what "allocstall" was before zones were told apart. */
