@@ -26,6 +26,8 @@ nlohmann::json stressor_verdict(const StressorDescriptor &stressor)
 	for (const Driver *driver : all_drivers()) {
 		std::string reason = stressor.unsupported(*driver);
 		drivers[driver->name] = verdict(reason);
+		if (reason.empty() && stressor.limits)
+			drivers[driver->name]["limits"] = stressor.limits(*driver);
 		can |= reason.empty();
 		reasons += (reasons.empty() ? "" : "; ") + reason;
 	}

@@ -159,6 +159,22 @@ std::string unsupported(const Driver &driver)
 	return status ? "" : status.error().reason;
 }
 
+std::vector<std::string> limits(const Driver &driver)
+{
+	const BoChurnOptions trials[] = {
+		{.policy = find_ladder_policy("full")},
+		{.purgeable = true, .policy = find_ladder_policy("none")},
+		{.gpu = 1, .policy = find_ladder_policy("none")},
+	};
+	constexpr const char *kNames[] = {"policy", "purgeable", "gpu"};
+	std::vector<std::string> limits;
+	auto context = driver.open();
+	for (size_t i = 0; context && i < std::size(trials); i++)
+		if (Status status = try_out(trials[i], **context); !status)
+			limits.push_back(kNames[i] + (": " + status.error().reason));
+	return limits;
+}
+
 } // namespace
 
 extern const StressorDescriptor kBoChurn;
@@ -166,6 +182,7 @@ const StressorDescriptor kBoChurn = {
 	.kind = BoChurner::kStressor,
 	.create = create,
 	.unsupported = unsupported,
+	.limits = limits,
 };
 
 } // namespace drmsqueeze

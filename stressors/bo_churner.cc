@@ -113,14 +113,14 @@ BoChurner::Verdict BoChurner::submit(ChurnBo &bo)
 	if (!bo.gpu) {
 		auto slot = context_.create_slot(ChurnPattern::kMaxGpuWrites);
 		if (!slot)
-			return failed(slot.error(), kSubmitFailed);
+			return {Fate::failed, slot.error().code, kSubmitFailed, "GPU job: " + slot.error().reason};
 		bo.gpu = std::move(*slot);
 	}
 	HeapPattern values = ChurnPattern::of_gpu(bo.buffer->bytes());
 	values.fill(writes_, bo.buffer->address(), ChurnPattern::kGpuLane, pattern_.gpu_seed(), bo.job);
 	bo.gpu->describe(writes_);
 	if (int error = bo.gpu->submit(*bo.buffer))
-		return {Fate::failed, error, kSubmitFailed, "submit"};
+		return {Fate::failed, error, kSubmitFailed, "GPU job: submit"};
 	bo.busy = true;
 	bo.gpu_wrote = true;
 	counts_.gpu_jobs++;

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "agent/control.h"
 #include "agent/job_table.h"
@@ -62,6 +63,9 @@ struct StressorDescriptor {
 	std::unique_ptr<Stressor> (*create)(JsonReader options);
 	/** Empty, or why it cannot run on this machine with this driver. */
 	std::string (*unsupported)(const Driver &driver);
+	/** Of a driver that it can run on: options that this one cannot do, each with the reason. nullptr: it can do
+	 * all. */
+	std::vector<std::string> (*limits)(const Driver &driver) = nullptr;
 };
 
 std::span<const StressorDescriptor *const> all_stressors();

@@ -4,7 +4,7 @@
 import argparse
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,8 @@ class Check:
     detail: str
     drivers: Mapping[str, str | None] = field(default_factory=dict)
     """For a stressor: null for each driver that it can run on, and the reason for each other one."""
+    limits: Mapping[str, list[str]] = field(default_factory=dict)
+    """For a stressor: what it cannot do on a driver that it can run on, as `OPTION: REASON`."""
 
 
 def _host_checks() -> list[Check]:
@@ -49,15 +51,24 @@ def _agent_json(console: str) -> dict[str, Any]:
     return json.JSONDecoder().raw_decode(console[start + 1 :])[0]  # type: ignore[no-any-return]
 
 
+def _by_reason(reasons: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """(driver, reason) as (reason, drivers), in the order in which the reasons first come."""
+    together: dict[str, list[str]] = {}
+    for driver, reason in reasons:
+        together.setdefault(reason, []).append(driver)
+    return [(reason, ", ".join(names)) for reason, names in together.items()]
+
+
 def _stressor(name: str, answer: dict[str, Any]) -> Check:
     drivers = {driver: said.get("reason") for driver, said in answer["drivers"].items()}
+    limits = {driver: said["limits"] for driver, said in answer["drivers"].items() if said.get("limits")}
     can = ", ".join(driver for driver, reason in drivers.items() if reason is None)
-    cannot: dict[str, list[str]] = {}
-    for driver, reason in drivers.items():
-        if reason is not None:
-            cannot.setdefault(reason, []).append(driver)
-    reasons = [f"not on {', '.join(names)}: {reason}" for reason, names in cannot.items()]
-    return Check(f"vm: stressor {name}", bool(can), "; ".join(([f"on {can}"] if can else []) + reasons), drivers)
+    detail = [f"on {can}"] if can else []
+    cannot = _by_reason((driver, reason) for driver, reason in drivers.items() if reason is not None)
+    detail += [f"not on {names}: {reason}" for reason, names in cannot]
+    without = _by_reason((driver, ", ".join(limit.replace(": ", " (", 1) + ")" for limit in said)) for driver, said in limits.items())
+    detail += [f"on {names} without {what}" for what, names in without]
+    return Check(f"vm: stressor {name}", bool(can), "; ".join(detail), drivers, limits)
 
 
 def _guest_checks(lab: execute.Lab) -> list[Check]:

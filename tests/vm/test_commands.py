@@ -133,5 +133,9 @@ def test_doctor_and_lists() -> None:
     assert done.returncode == 0, done.stdout
     for subject in ("vm: stressor tiler-heap", "vm: injector hog", "vm: injector fail-page-alloc"):
         assert checks[subject]["can"], checks[subject]
+    churn = checks["vm: stressor bo-churn"]
+    assert set(churn["drivers"].values()) == {None}, churn
+    assert "panfrost" not in churn["limits"]
+    assert churn["limits"]["vgem"] == ["policy: no madvise", "purgeable: no madvise", "gpu: no jobs"]
     for what in ("configs", "stressors", "injectors", "kernels", "machines"):
         assert drmsqueeze("list", what).returncode == 0
