@@ -102,6 +102,9 @@ def _ended(data: RunData, matches: Sequence[Match], job: JobRecord, fate: Outcom
             return _after_timeout(data)
         if fate is Outcome.TIMED_OUT:
             return Outcome.FAILED, "neither a message nor a reset of the driver shows that its timeout ended it"
+    released = data.facts.release.done_s if data.facts.release else None
+    if fate is Outcome.STALLED and released is not None and job.after_release and job.end_s is not None:
+        return fate, f"completed {max(0.0, job.end_s - released):.1f} s after all was given back"
     return fate, job.reason or ("another job's reset took it down" if job.victim else "")
 
 

@@ -15,7 +15,7 @@ from drmsqueeze_results.documents import from_plain
 from drmsqueeze_results.errors import BadRunDirectory
 from drmsqueeze_results.facts import Facts, read_facts
 from drmsqueeze_results.model import Outcome, Run, Status
-from drmsqueeze_results.outcomes import judge, load_run, psi_percent
+from drmsqueeze_results.outcomes import consider, judge, load_run, psi_percent
 from drmsqueeze_results.run_tables import run_grids
 
 Golden = Callable[[str], Path]
@@ -294,3 +294,8 @@ def test_what_stressors_and_injectors_tell_is_kept_and_shown(golden: Golden) -> 
     assert grids["Rungs"].numeric == (False, True, False)
     assert grids["Injections"].rows[0][:2] == ("hog", "freed: 7")
     assert grids["bo-churn: counts"].rows == (("purged", "3"),)
+
+
+def test_a_stall_says_how_long_after_the_release_it_completed(golden: Golden) -> None:
+    (stalled,) = consider(golden("stalled")).fates.others
+    assert stalled.reason == "completed 1.2 s after all was given back"
