@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * hog: a process that holds (1 - level) of the memory that was available while idle. It is protected from the OOM
- * killer, or it would be the first to go and take the pressure with it; if it dies all the same the run must know.
+ * hog: a process that holds (1 - level) of the memory that was available while idle, or, where it steers, as much as
+ * keeps a target. It is protected from the OOM killer, or it would be the first to go and take the pressure with it; if
+ * it dies all the same the run must know.
  */
-#include "injectors/hog.h"
+#include "injectors/hog_process.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -11,7 +12,6 @@
 #include <fmt/format.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include "agent/clock.h"
 #include "agent/control.h"
@@ -22,137 +22,84 @@
 namespace drmsqueeze
 {
 
-uint64_t hog_bytes(double level, uint64_t idle_kib)
-{
-	double bytes = (1.0 - level) * static_cast<double>(idle_kib) * 1024;
-	return bytes <= 0 ? 0 : static_cast<uint64_t>(bytes) / kHogPage * kHogPage;
-}
-
-bool hog_fits(uint64_t bytes, uint64_t available_kib, uint64_t swap_free_kib, uint64_t min_free_kib, bool locked)
-{
-	return bytes / 1024 + min_free_kib <= available_kib + (locked ? 0 : swap_free_kib);
-}
-
-void fill_hog_page(void *page, double compressibility, uint64_t &state)
-{
-	constexpr size_t kWords = kHogPage / sizeof(uint64_t);
-	auto zeros = static_cast<size_t>(compressibility * kWords);
-	auto *words = static_cast<uint64_t *>(page);
-	memset(words, 0, zeros * sizeof(uint64_t));
-	for (size_t i = zeros; i < kWords; i++) {
-		state ^= state << 13; /* xorshift64 */
-		state ^= state >> 7;
-		state ^= state << 17;
-		words[i] = state;
-	}
-	/* A page of zeros only would be dropped by zram as "same-filled" and never count as held. */
-	words[0] |= 1;
-}
-
 namespace
 {
 
 constexpr const char *kName = "hog";
-
-struct Options {
-	double compressibility;
-	bool hot;
-	bool locked;
-};
-
-/** What the hog's process tells: in shared memory. */
-struct Progress {
-	std::atomic<uint64_t> held_bytes;
-	std::atomic<bool> ready; /* all held, and locked when that was asked for */
-	std::atomic<int> error;
-};
-
-Options parse_options(JsonReader reader)
+HogOptions parse_options(JsonReader reader)
 {
-	Options options;
+	HogOptions options{};
 	options.compressibility = reader.number_or("compressibility", 0, 1, 0.5);
 	options.hot = reader.one_of_or("access", {"hot", "cold"}, "cold") == "hot";
 	options.locked = reader.boolean_or("locked", false);
+	if (reader.has("steer")) {
+		JsonReader steer = reader.object("steer");
+		options.steer = steer.has("psi_some_percent") ? Steer::by_psi : Steer::by_available;
+		options.target = options.steer == Steer::by_psi ? steer.number("psi_some_percent", 1, 100)
+								: steer.number("mem_available", 0, 1);
+		steer.finish();
+	}
 	reader.finish();
 	return options;
-}
-
-/* Hot: every page is touched again and again, at leisure, so that reclaim finds it young. */
-[[noreturn]] void hold(char *memory, uint64_t bytes, bool hot)
-{
-	constexpr uint64_t kPagesPerNap = 256;
-	constexpr int64_t kNap = kNsPerMs;
-	const uint64_t pages = hot ? bytes / kHogPage : 0;
-	for (;;) {
-		if (pages == 0)
-			pause();
-		for (uint64_t page = 0; page < pages; ++page) {
-			auto *word = reinterpret_cast<volatile uint64_t *>(memory + page * kHogPage);
-			*word = *word + 1;
-			if (page % kPagesPerNap == 0)
-				sleep_ns(kNap);
-		}
-	}
-}
-
-int run_hog(const Options &options, uint64_t bytes, uint64_t seed, Progress &progress)
-{
-	void *memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (memory == MAP_FAILED) {
-		progress.error = errno;
-		return 1;
-	}
-	/* Order 0 pages, whatever the machine's THP setting. */
-	madvise(memory, bytes, MADV_NOHUGEPAGE);
-	uint64_t state = seed * 2 + 1;
-	for (uint64_t done = 0; done < bytes; done += kHogPage) {
-		fill_hog_page(static_cast<char *>(memory) + done, options.compressibility, state);
-		progress.held_bytes.store(done + kHogPage, std::memory_order_relaxed);
-	}
-	if (options.locked && mlock(memory, bytes) != 0) {
-		progress.error = errno;
-		return 1;
-	}
-	progress.ready = true;
-	hold(static_cast<char *>(memory), bytes, options.hot);
 }
 
 class Hog : public Injector
 {
 public:
-	explicit Hog(const Options &options) : options_(options) {}
+	explicit Hog(const HogOptions &options) : options_(options) {}
 
 	Status check(const InjectorSeat &seat) const override
 	{
+		if (options_.steer == Steer::by_psi && !seat.root.read(kMemoryPressure))
+			return Error{ENOTSUP,
+				     fmt::format("hog: {} cannot be read: nothing to steer by", kMemoryPressure)};
 		uint64_t available = meminfo_kib(seat.root, "MemAvailable");
 		uint64_t swap = meminfo_kib(seat.root, "SwapFree");
 		uint64_t kept = min_free_kib(seat.root);
-		uint64_t bytes = hog_bytes(seat.request.level, available);
+		double level = options_.steer == Steer::by_available ? options_.target : seat.request.level;
+		uint64_t bytes = hog_bytes(level, available);
 		if (hog_fits(bytes, available, swap, kept, options_.locked))
 			return {};
 		return Error{
 			ERANGE,
 			fmt::format("hog: level {} needs {} KiB of {} available and {} of swap, {} are the kernel's",
-				    seat.request.level, bytes / 1024, available, options_.locked ? 0 : swap, kept)};
+				    level, bytes / 1024, available, options_.locked ? 0 : swap, kept)};
 	}
 
 	Status arm(const InjectorSeat &seat) override
 	{
-		wanted_ = hog_bytes(seat.request.level, seat.idle_available_kib);
-		if (wanted_ == 0)
+		full_ = options_.steer == Steer::by_level ? hog_bytes(seat.request.level, seat.idle_available_kib)
+							  : most_that_fits(seat);
+		if (full_ == 0)
 			return {};
-		void *shared = shared_memory(sizeof(Progress));
+		void *shared = shared_memory(sizeof(HogProgress));
 		if (!shared)
 			return Error{ENOMEM, "hog: no shared memory"};
-		progress_ = new (shared) Progress();
-		auto pid = spawn("drmsqueeze-hog", kNeverOomKilled,
-				 [&] { return run_hog(options_, wanted_, seat.request.seed, *progress_); });
+		progress_ = new (shared) HogProgress();
+		progress_->intensity = seat.intensity;
+		auto pid = spawn("drmsqueeze-hog", kNeverOomKilled, [&] {
+			auto memory = HogMemory::reserve(full_, options_.locked);
+			if (!memory) {
+				progress_->error = memory.error().code;
+				return 1;
+			}
+			return HogProcess(options_, seat.root, *memory, full_, seat.idle_available_kib,
+					  seat.request.seed, *progress_)
+				.run();
+		});
 		if (!pid)
 			return pid.error();
 		pid_ = *pid;
 		/* The fork made our locked pages copy-on-write: giving everything back must not wait for memory. */
 		mlockall(MCL_CURRENT | MCL_FUTURE);
-		return wait_until_full(seat);
+		return wait_until_ready(seat);
+	}
+
+	Status adjust(const InjectorSeat &seat) override
+	{
+		if (progress_)
+			progress_->intensity = seat.intensity;
+		return {};
 	}
 
 	void read_counters() override {}
@@ -175,22 +122,42 @@ public:
 
 	nlohmann::json report() const override
 	{
-		uint64_t held = progress_ ? progress_->held_bytes.load() : 0;
+		auto kib = [&](std::atomic<uint64_t> HogProgress::*member) {
+			return progress_ ? (progress_->*member).load() / 1024 : 0;
+		};
+		nlohmann::json settings = {{"compressibility", options_.compressibility},
+					   {"access", options_.hot ? "hot" : "cold"},
+					   {"locked", options_.locked},
+					   {"wanted_kib", full_ / 1024},
+					   {"held_kib", kib(&HogProgress::most_bytes)}};
+		if (options_.steer != Steer::by_level)
+			settings["steer"] = {{options_.steer == Steer::by_psi ? "psi_some_percent" : "mem_available",
+					      options_.target}};
+		if (int error = progress_ ? progress_->error.load() : 0)
+			settings["error"] = strerror(error);
 		return {{"injector", kName},
-			{"settings",
-			 {{"compressibility", options_.compressibility},
-			  {"access", options_.hot ? "hot" : "cold"},
-			  {"locked", options_.locked},
-			  {"wanted_kib", wanted_ / 1024},
-			  {"held_kib", held / 1024}}},
+			{"settings", settings},
 			{"fired", nullptr},
 			{"killed", lost_},
+			{"counts",
+			 {{"grown_kib", kib(&HogProgress::grown_bytes)},
+			  {"shrunk_kib", kib(&HogProgress::shrunk_bytes)},
+			  {"held_at_the_end_kib", kib(&HogProgress::held_bytes)}}},
 			{"charged_to", "/"}};
 	}
 
 private:
+	/* A tenth stays free: who steers must not run into the OOM killer while pressure answers slowly. */
+	uint64_t most_that_fits(const InjectorSeat &seat) const
+	{
+		constexpr double kShare = 0.9;
+		uint64_t kib = seat.idle_available_kib + (options_.locked ? 0 : meminfo_kib(seat.root, "SwapFree"));
+		kib -= std::min(kib, min_free_kib(seat.root));
+		return static_cast<uint64_t>(kShare * static_cast<double>(kib) * 1024) / kHogPage * kHogPage;
+	}
+
 	/* Slow when it must push others out: a minute on a board, more where everything is slower. */
-	Status wait_until_full(const InjectorSeat &seat)
+	Status wait_until_ready(const InjectorSeat &seat)
 	{
 		constexpr int64_t kPoll = 5 * kNsPerMs;
 		auto limit = static_cast<int64_t>(60.0 * kNsPerS * std::max(1.0, seat.request.time_scale));
@@ -203,14 +170,14 @@ private:
 			}
 			if (now_ns() - begin > limit)
 				return Error{ETIMEDOUT, "hog: holds " + std::to_string(progress_->held_bytes / 1024) +
-								" of " + std::to_string(wanted_ / 1024) + " KiB"};
+								" of " + std::to_string(full_ / 1024) + " KiB"};
 		}
 		return {};
 	}
 
-	Options options_;
-	uint64_t wanted_ = 0;
-	Progress *progress_ = nullptr;
+	HogOptions options_;
+	uint64_t full_ = 0;
+	HogProgress *progress_ = nullptr;
 	pid_t pid_ = 0;
 	bool lost_ = false;
 };

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from drmsqueeze.errors import UsageError
 from drmsqueeze.scenario import Scenario
 
 SCHEMA = "drmsqueeze.plan/1"
@@ -75,7 +76,13 @@ def _order(arms: Sequence[str], levels: Sequence[float], runs: int, seed: int) -
 
 
 def make(purpose: str, scenario: Scenario, kernels: Sequence[str], runs: int | None = None, seed: int | None = None) -> Plan:
-    """A plan with the kernels as arms a, b, ...: in every block each arm once at one level, all in seeded random order."""
+    """A plan with the kernels as arms a, b, ...: in every block each arm once at one level, all in seeded random order.
+
+    Raises UsageError where the scenario has no place in a comparison.
+    """
+    if purpose == "compare" and any("steer" in injector for injector in scenario["injectors"]):
+        raise UsageError(f"{scenario.name}: its hog steers by what it measures, and so would take more memory from one kernel than from the other; "
+                         "a comparison needs the same pressure on both (levels)")
     runs = scenario["runs"] if runs is None else runs
     seed = scenario["seed"] if seed is None else seed
     arms = {chr(ord("a") + i): kernel for i, kernel in enumerate(kernels)}

@@ -96,6 +96,8 @@ def _contradictions(document: dict[str, Any]) -> Iterator[str]:
         yield f"/injectors: found {kinds.count(kind)} of kind \"{kind}\"; expected one, for they would write the same knobs"
     if min(document["levels"]) < 1 and "hog" not in kinds:
         yield "/levels: found a level below 1 and no injector of kind \"hog\"; expected one, for nothing else makes a level"
+    if min(document["levels"]) < 1 and any("steer" in injector for injector in document["injectors"]):
+        yield "/levels: found a level below 1 and a hog that steers; expected one or the other, for it holds what its target wants"
     for kernel, wanted in document["expect"].items():
         for name, (least, most) in wanted.items():
             if name not in EXPECTABLE:

@@ -64,7 +64,8 @@ class Found:
 
 def under_pressure(data: RunData) -> bool:
     """Whether memory was taken away or anything was made to fail."""
-    return data.facts.level < 1 or any(i.get("injector") != "hog" for i in data.injections or ())
+    return data.facts.level < 1 or any(
+        i.get("injector") != "hog" or "steer" in (i.get("settings") or {}) for i in data.injections or ())
 
 
 def _from_log(match: Match, pressure: bool, expectation: Expectation) -> bool:

@@ -3,7 +3,10 @@ import json
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from drmsqueeze import plan, scenario
+from drmsqueeze.errors import UsageError
 
 ONE = scenario.parse(json.dumps({
     "schema": "drmsqueeze.scenario/1", "name": "x", "target": {"driver": "panfrost"}, "stressors": [{"kind": "tiler-heap"}],
@@ -38,3 +41,10 @@ def test_written_and_read_again(tmp_path: Path) -> None:
     made = plan.make("run", ONE, ["lab"], runs=2)
     made.write(tmp_path / "deep" / "plan.json")
     assert plan.Plan.load(tmp_path / "deep" / "plan.json") == made
+
+
+def test_a_hog_that_steers_has_no_place_in_a_comparison() -> None:
+    steers = scenario.Scenario(ONE.document | {"levels": [1.0], "injectors": [{"kind": "hog", "steer": {"mem_available": 0.2}}]})
+    with pytest.raises(UsageError, match="steers"):
+        plan.make("compare", steers, KERNELS)
+    assert plan.make("run", steers, ["lab"]).order

@@ -83,6 +83,8 @@ def test_times_of_a_memcg_are_scaled() -> None:
         (changed(stressors=[]), "f.json: /stressors: found []; expected at least 1 items"),
         (changed(stressors=[{"kind": "tiler-heap", "heap_mib": 3}]), "/stressors/0/heap_mib: found 3; expected a multiple of 2"),
         (changed(levels=[1.5]), "f.json: /levels/0: found 1.5; expected at most 1"),
+        (changed(levels=[0.5], injectors=[{"kind": "hog", "steer": {"psi_some_percent": 5}}]),
+         "f.json: /levels: found a level below 1 and a hog that steers"),
         (changed(levels=[0.5, 0.5]), "f.json: /levels: found [0.5, 0.5]; expected no value twice"),
         (changed(deadline_ms="soon"), 'f.json: /deadline_ms: found "soon"; expected integer'),
         (changed(expect={"lab": {"exploded": [0, 0]}}), 'f.json: /expect/lab/exploded: found no fate and no kind of finding; expected one of: completed'),

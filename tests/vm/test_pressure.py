@@ -57,6 +57,53 @@ def test_only_the_roots_reclaim_reaches_shrinkers(run_one: RunOne, of: str) -> N
     assert caught == (of == "root"), done.story
 
 
+LONG = [{"kind": "tiler-heap", "heap_mib": 2, "jobs": 100000, "rate_hz": 20}]
+
+
+@pytest.mark.parametrize("locked", [False, True], ids=["swappable", "locked"])
+def test_hog_follows_the_phases(run_one: RunOne, locked: bool) -> None:
+    """Up, held, given back at once, up again to half: MemAvailable follows, and the journal of phases says when."""
+    done = run_one(level=0.3, stressors=LONG, injectors=[{"kind": "hog", "locked": locked}], phases=[
+        {"kind": "ramp", "duration_ms": 500}, {"kind": "hold", "duration_ms": 300}, {"kind": "release", "duration_ms": 300},
+        {"kind": "ramp", "to": 0.5, "duration_ms": 300}, {"kind": "hold", "duration_ms": 300}])
+    assert set(done.fates) == {"completed"}, done.story
+    idle = json.loads((done.directory / "environment.json").read_text())["idle_mem_available_kib"]
+    begun = [phase["begun_s"] for phase in json.loads((done.directory / "facts.json").read_text())["phases"]]
+    table = [json.loads(line) for line in (done.directory / "samples.jsonl").read_text().splitlines()]
+    end = table[-1]["t_s"]
+
+    def left_at_the_end(phase: int) -> float:
+        until = [*begun, end][phase + 1]
+        return next(s["mem_available_kib"] for s in reversed(table) if s["t_s"] < until) / idle
+
+    assert 0.2 < left_at_the_end(1) < 0.4, "held: the level's share is left"
+    assert left_at_the_end(2) > 0.8, "released"
+    assert 0.55 < left_at_the_end(4) < 0.75, "half of 70 % is held"
+    counts = injection(done, "hog")["counts"]
+    assert counts["shrunk_kib"] > 0.5 * idle and counts["grown_kib"] > 0.8 * idle, counts
+    assert done.run.restored is True, done.story
+
+
+def test_hog_keeps_a_share_available(run_one: RunOne) -> None:
+    done = run_one(stressors=[{"kind": "tiler-heap", "heap_mib": 16, "jobs": 60, "rate_hz": 20, "contexts": 2}],
+                   injectors=[{"kind": "hog", "steer": {"mem_available": 0.3}}])
+    assert done.fates == {"completed": 120}, done.story
+    idle = json.loads((done.directory / "environment.json").read_text())["idle_mem_available_kib"]
+    left = sorted(samples(done, "mem_available_kib")[5:-5])
+    assert 0.2 < left[len(left) // 2] / idle < 0.4, left
+
+
+def test_hog_keeps_pressure_up(run_one: RunOne) -> None:
+    """PSI answers slowly and unevenly: what is asked is that there is pressure for most of the run, and that the hog went up and down."""
+    done = run_one(stressors=[{"kind": "tiler-heap", "heap_mib": 8, "jobs": 100000, "rate_hz": 20}],
+                   injectors=[{"kind": "hog", "access": "hot", "steer": {"psi_some_percent": 10}}],
+                   phases=[{"kind": "ramp", "duration_ms": 1}, {"kind": "hold", "duration_ms": 4000}], expect={"lab": {"hung": [0, 0]}})
+    waited = samples(done, "psi_some_total_us")
+    half = waited[len(waited) // 2:]
+    assert half[-1] - half[0] > 100_000, f"no pressure: {waited}"
+    assert injection(done, "hog")["counts"]["shrunk_kib"] > 0, done.story
+
+
 @pytest.mark.parametrize(("killed", "then"), [KILLED["supervisor"], KILLED["all"]], ids=["supervisor", "all"])
 def test_the_cgroup_is_gone_after_sigkill_of_the_agent(lab: Lab, tmp_path: Path, killed: str, then: str) -> None:
     injectors = [{"kind": "memcg", "max_mib": 64, "reclaim": [{"of": "root", "every_ms": 100, "mib": 1}]}]
