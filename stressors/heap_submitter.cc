@@ -5,31 +5,10 @@
 #include <fmt/format.h>
 
 #include "agent/clock.h"
+#include "stressors/patience.h"
 
 namespace drmsqueeze
 {
-
-namespace
-{
-
-/**
- * What we do to learn a job's fate needs memory too. The fence is through, so nothing is measured here; if the
- * memory does not come back the fate stays unknown.
- */
-template <typename T, typename Call>
-Result<T> patiently(Call call)
-{
-	constexpr int kTries = 200;
-	constexpr int64_t kPause = 10 * kNsPerMs;
-	for (int i = 1;; i++) {
-		Result<T> result = call();
-		if (result || i == kTries)
-			return result;
-		sleep_ns(kPause);
-	}
-}
-
-} // namespace
 
 HeapSubmitter::HeapSubmitter(const TilerHeapOptions &options, const ClientSeat &seat, Context &context, Buffer *heap,
 			     uint32_t thread)

@@ -11,6 +11,7 @@ namespace drmsqueeze
 {
 
 extern const StressorDescriptor kBoChurn;
+extern const StressorDescriptor kSyncFile;
 extern const StressorDescriptor kTilerHeap;
 extern const StressorDescriptor kTtm;
 
@@ -19,6 +20,7 @@ namespace
 
 constexpr const StressorDescriptor *kStressors[] = {
 	&kBoChurn,
+	&kSyncFile,
 	&kTilerHeap,
 	&kTtm,
 };

@@ -61,6 +61,8 @@ public:
 	virtual int wait(int64_t until_ns) = 0;
 	/** Of a signalled fence: 0 or the positive errno that it carries. */
 	virtual Result<int> fence_error() = 0;
+	/** The fence of the job submitted last, as a sync file. */
+	virtual Result<UniqueFd> export_fence() { return Error{EOPNOTSUPP, "no sync files"}; }
 	/** How many of the writes the GPU says it has done. */
 	virtual unsigned writes_done() const = 0;
 };

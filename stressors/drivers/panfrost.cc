@@ -184,6 +184,14 @@ public:
 		return fence->status < 0 ? -fence->status : 0;
 	}
 
+	Result<UniqueFd> export_fence() override
+	{
+		auto file = fence_.export_sync_file();
+		if (!file)
+			return file.error();
+		return file->release();
+	}
+
 	unsigned writes_done() const override
 	{
 		unsigned done = 0;
