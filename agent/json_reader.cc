@@ -126,6 +126,22 @@ std::vector<std::string> JsonReader::strings(const char *key)
 	return list.get<std::vector<std::string>>();
 }
 
+std::vector<uint64_t> JsonReader::integers(const char *key, uint64_t min, uint64_t max)
+{
+	seen_.insert(key);
+	if (!has(key))
+		return {};
+	const auto &list = (*value_)[key];
+	std::vector<uint64_t> values;
+	for (const auto &value : list) {
+		bool natural = list.is_array() && value.is_number_integer() && value >= 0;
+		if (!natural || value.get<uint64_t>() < min || value.get<uint64_t>() > max)
+			fail(key, fmt::format("a list of integers from {} to {}", min, max));
+		values.push_back(value.get<uint64_t>());
+	}
+	return values;
+}
+
 uint64_t JsonReader::integer_or(const char *key, uint64_t min, uint64_t max, uint64_t fallback)
 {
 	return has(key) ? integer(key, min, max) : fallback;

@@ -39,6 +39,8 @@ public:
 	JsonReader object(const char *key);
 	std::vector<JsonReader> objects(const char *key);  /* an absent list is an empty one */
 	std::vector<std::string> strings(const char *key); /* an absent list is an empty one */
+	std::vector<uint64_t> integers(const char *key, uint64_t min,
+				       uint64_t max); /* an absent list is an empty one */
 
 	/* Members with a default. */
 	uint64_t integer_or(const char *key, uint64_t min, uint64_t max, uint64_t fallback);

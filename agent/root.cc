@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "agent/root.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
+#include <filesystem>
+#include <glob.h>
 #include <unistd.h>
 
 #include "agent/unique_fd.h"
@@ -32,6 +35,21 @@ Result<std::string> Root::read(std::string_view file) const
 			return text;
 		text.append(chunk, static_cast<size_t>(got));
 	}
+}
+
+std::vector<std::string> Root::glob(std::string_view pattern) const
+{
+	std::vector<std::string> files;
+	glob_t found{};
+	if (::glob(path(pattern).c_str(), 0, nullptr, &found) == 0)
+		for (size_t i = 0; i < found.gl_pathc; i++) {
+			std::error_code error;
+			auto file = std::filesystem::canonical(found.gl_pathv[i], error);
+			if (!error && std::find(files.begin(), files.end(), file) == files.end())
+				files.push_back(file);
+		}
+	globfree(&found);
+	return files;
 }
 
 std::string trimmed(std::string_view text)

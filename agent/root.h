@@ -4,6 +4,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "agent/result.h"
 
@@ -21,6 +22,12 @@ public:
 
 	/** The whole text of a file of any kind; the errno of open or read. */
 	Result<std::string> read(std::string_view path) const;
+
+	/**
+	 * The files that match @pattern, under the root's prefix and with links resolved, each once: dri/0 and dri/128
+	 * are links to one directory.
+	 */
+	std::vector<std::string> glob(std::string_view pattern) const;
 
 private:
 	std::string prefix_;

@@ -10,6 +10,7 @@ extern const InjectorDescriptor kFailPageAlloc;
 extern const InjectorDescriptor kFailSlab;
 extern const InjectorDescriptor kMemcg;
 extern const InjectorDescriptor kModelFault;
+extern const InjectorDescriptor kShrinkerScan;
 extern const InjectorDescriptor kTrap;
 extern const InjectorDescriptor kTtmLimits;
 
@@ -17,7 +18,7 @@ namespace
 {
 
 constexpr const InjectorDescriptor *kInjectors[] = {
-	&kHog, &kFailFunction, &kFailPageAlloc, &kFailSlab, &kTtmLimits, &kModelFault, &kTrap, &kMemcg,
+	&kHog, &kFailFunction, &kFailPageAlloc, &kFailSlab, &kTtmLimits, &kModelFault, &kShrinkerScan, &kTrap, &kMemcg,
 };
 
 } // namespace

@@ -19,11 +19,6 @@ constexpr uint64_t kPage = 4096;
 /* What else is drawn for a BO beside its size. */
 enum Draw : unsigned { draw_size, draw_gpu };
 
-BoChurner::Verdict failed(const Error &error, int64_t flags = 0)
-{
-	return {Fate::failed, error.code, flags, error.reason};
-}
-
 } // namespace
 
 uint64_t ChurnPattern::bytes(uint64_t stream, uint64_t number) const

@@ -8,6 +8,7 @@
 
 #include "stressors/bo_ladder.h"
 #include "stressors/heap_pattern.h"
+#include "stressors/step_verdict.h"
 #include "stressors/stressor.h"
 
 namespace drmsqueeze
@@ -70,14 +71,7 @@ class BoChurner
 public:
 	static constexpr const char *kStressor = "bo-churn";
 
-	/** How one cycle went. */
-	struct Verdict {
-		Fate fate = Fate::completed;
-		int error = 0; /* positive errno */
-		int64_t flags = 0;
-		std::string reason = {};
-		bool good() const { return fate == Fate::completed; }
-	};
+	using Verdict = StepVerdict;
 
 	/** @stream tells this thread from the others of the run. Borrows everything. */
 	BoChurner(const BoChurnOptions &options, const ChurnPattern &pattern, uint64_t stream, const Driver &driver,

@@ -31,9 +31,7 @@ Status HeapSubmitter::set_up()
 		flights_.push_back(std::move(flight));
 	}
 	writes_.reserve(options_.pattern.count());
-	auto log = KernelLog::open();
-	if (log)
-		log_.emplace(std::move(*log));
+	timeouts_.open();
 	return {};
 }
 
@@ -75,7 +73,6 @@ bool HeapSubmitter::launch(Flight &flight)
 							   .bytes = options_.pattern.bytes,
 							   .stressor = kStressor,
 							   .deadline_ns = seat_.request.deadline_ns});
-	flight.intent_ns = seat_.table.entry(flight.table_slot).intent_ns;
 	flight.heap = heap_;
 	if (options_.heap == HeapKind::fresh) {
 		auto fresh = context_.create_heap(options_.pattern.bytes);
@@ -148,30 +145,11 @@ void HeapSubmitter::judge(Flight &flight)
 
 void HeapSubmitter::judge_failure(Flight &flight, int error, int64_t seen)
 {
-	TimeoutRole role = timeout_role(flight);
+	TimeoutRole role = timeouts_.role_of(seat_, flight.table_slot);
 	const OutcomeRule &rule = outcome_of(seat_.driver, error, role);
 	auto reason = fmt::format("{} after {} of {} writes", rule.reason, flight.slot->writes_done(),
 				  options_.pattern.count());
 	end(flight, {rule.fate, error, rule.flags, reason, seen});
-}
-
-/**
- * From the driver's messages within the job's life. A message is logged before the fence signals, so what has
- * been logged by now is all that can concern this job.
- */
-TimeoutRole HeapSubmitter::timeout_role(const Flight &flight)
-{
-	if (!log_)
-		return TimeoutRole::none;
-	int64_t offset = seat_.control.log_offset_ns.load();
-	log_->drain([&](const LogRecord &record) {
-		if (sign_of(seat_.driver, record.text) == LogSign::job_timeout)
-			last_timeout_ = {record.seq, record.t_ns + offset};
-	});
-	if (!last_timeout_ || last_timeout_->t_ns < flight.intent_ns)
-		return TimeoutRole::none;
-	return seat_.table.claim_timeout(flight.table_slot, last_timeout_->seq) ? TimeoutRole::culprit
-										: TimeoutRole::victim;
 }
 
 void HeapSubmitter::end(const Flight &flight, const JobEnd &end)

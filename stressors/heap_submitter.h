@@ -3,12 +3,11 @@
 #pragma once
 
 #include <memory>
-#include <optional>
 #include <vector>
 
-#include "agent/kernel_log.h"
 #include "stressors/heap_pattern.h"
 #include "stressors/stressor.h"
+#include "stressors/timeout_watch.h"
 
 namespace drmsqueeze
 {
@@ -47,14 +46,8 @@ private:
 		std::unique_ptr<Buffer> fresh;
 		Buffer *heap = nullptr;
 		uint64_t job = 0;
-		int64_t intent_ns = 0;
 		uint32_t table_slot = 0;
 		unsigned lane = 0;
-	};
-
-	struct Timeout {
-		uint64_t seq;
-		int64_t t_ns;
 	};
 
 	Flight &flight(uint64_t number) { return flights_[number % options_.in_flight]; }
@@ -64,7 +57,6 @@ private:
 	void wait(Flight &flight);
 	void judge(Flight &flight);
 	void judge_failure(Flight &flight, int error, int64_t seen);
-	TimeoutRole timeout_role(const Flight &flight);
 
 	void end(const Flight &flight, const JobEnd &end);
 
@@ -75,8 +67,7 @@ private:
 	uint32_t thread_;
 	std::vector<Flight> flights_;
 	std::vector<GpuWrite> writes_;
-	std::optional<KernelLog> log_; /* without it a timeout is only a failed job */
-	std::optional<Timeout> last_timeout_;
+	TimeoutWatch timeouts_;
 	uint64_t oldest_ = 0;
 	uint64_t next_ = 0;
 };

@@ -12,6 +12,7 @@ namespace drmsqueeze
 
 extern const StressorDescriptor kBoChurn;
 extern const StressorDescriptor kSyncFile;
+extern const StressorDescriptor kShrinker;
 extern const StressorDescriptor kTilerHeap;
 extern const StressorDescriptor kTtm;
 
@@ -19,10 +20,7 @@ namespace
 {
 
 constexpr const StressorDescriptor *kStressors[] = {
-	&kBoChurn,
-	&kSyncFile,
-	&kTilerHeap,
-	&kTtm,
+	&kBoChurn, &kSyncFile, &kShrinker, &kTilerHeap, &kTtm,
 };
 
 } // namespace
