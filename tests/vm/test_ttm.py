@@ -98,6 +98,14 @@ def test_the_page_pool_fills_and_reclaim_drains_it(run_one: RunOne) -> None:
     assert before == 0 and most > 2000 and left < kept / 2, squeezed.story
 
 
+def test_the_other_limits_bite_too(run_one: RunOne) -> None:
+    """bochs reaches only 4 GiB, so its BOs count as DMA32 pages; a page pool of 512 pages holds no chunk of 1024."""
+    bochs = run_one(base=suite("ttm-bochs"))
+    assert bochs.fates == {"completed": 40} and counts(bochs)["most_kib_in_shmem"] > 8 << 10, bochs.story
+    pool = run_one(base=suite("ttm-pool"), levels=[1.0], injectors=[{"kind": "ttm-limits", "page_pool_size": 512}])
+    assert pool.fates == {"completed": 76} and memory(pool, 1)["page pool, pages"][2] <= 512, pool.story
+
+
 @pytest.mark.parametrize(("driver", "leaks"), [("qxl", True), ("vmwgfx", True), ("bochs-drm", False)])
 def test_a_handle_that_cannot_be_made(run_one: RunOne, driver: str, leaks: bool) -> None:
     """docs/case-study-ttm.md: qxl and vmwgfx 6.12 forget the BO. Where this fails, the kernel has been repaired."""
