@@ -6,6 +6,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <filesystem>
+#include <fmt/format.h>
 #include <fnmatch.h>
 #include <functional>
 #include <unistd.h>
@@ -39,8 +40,8 @@ std::vector<std::string> numbers_in(const std::string &directory)
 void for_each_task(const std::string &proc, const std::function<void(const std::string &, const std::string &)> &visit)
 {
 	for (const std::string &pid : numbers_in(proc))
-		for (const std::string &tid : numbers_in(proc + "/" + pid + "/task"))
-			visit(pid, pid + "/task/" + tid);
+		for (const std::string &tid : numbers_in(fmt::format("{}/{}/task", proc, pid)))
+			visit(pid, fmt::format("{}/task/{}", pid, tid));
 }
 
 bool is_marked(const std::string &proc, const std::string &task)

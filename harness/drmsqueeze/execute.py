@@ -172,6 +172,7 @@ def execute(lab: Lab, scenario: Scenario, run: PlannedRun, kernel: str, director
             follower.finish()
             over = time.monotonic()
             complaint = vm.complaint()
+            journal.complete_reason(vm.console())
         ring.close()
     journal.write()
 

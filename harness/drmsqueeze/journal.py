@@ -130,6 +130,17 @@ class Journal:
     def _on_bye(self, r: Record) -> None:
         self.bye = {"code": r.a, "reason": r.text}
 
+    def complete_reason(self, console: str) -> None:
+        """A record holds the first 71 bytes of the reason why the agent gave up; its console has all of it."""
+        if not self.bye or not self.bye["code"]:
+            return
+        who = "drmsqueeze-agent: "
+        for line in console.splitlines():
+            _, found, rest = line.partition(who + self.bye["reason"])
+            if found:
+                self.bye["reason"] += rest.rstrip()
+                return
+
     def _on_file(self, r: Record) -> None:
         if r.a < 0:
             self._files[r.job] = (r.text, {})

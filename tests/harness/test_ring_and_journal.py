@@ -163,6 +163,14 @@ def test_witnesses_are_counted_from_the_first(tmp_path: Path) -> None:
     assert [(w["kind"], w["first_s"], w["count"], w["job"]) for w in journal.witnesses.values()] == [("late-fence", 1.0, 2, 4)]
 
 
+def test_reason_that_does_not_fit_into_a_record_is_completed_from_the_console(tmp_path: Path) -> None:
+    journal, _ = written(tmp_path, record(Kind.BYE, a=95, raw_text=b"fail-function: panfro"))
+    journal.complete_reason("boot\r\ndrmsqueeze-agent: hog: other\r\n[ 1.0] x\r\ndrmsqueeze-agent: fail-function: panfrost_x is not there\r\nend")
+    assert journal.bye == {"code": 95, "reason": "fail-function: panfrost_x is not there"}
+    journal.complete_reason("")
+    assert journal.bye == {"code": 95, "reason": "fail-function: panfrost_x is not there"}
+
+
 def test_samples_of_one_time_are_one_line(tmp_path: Path) -> None:
     written(tmp_path, record(Kind.SAMPLE, t_ns=1, raw_text=b"mem_free_kib", a=7), record(Kind.SAMPLE, t_ns=1, raw_text=b"oom_kill", a=0))
     assert json.loads((tmp_path / "samples.jsonl").read_text()) == {"t_s": 1e-9, "mem_free_kib": 7, "oom_kill": 0}

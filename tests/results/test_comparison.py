@@ -100,12 +100,17 @@ def test_hangs_decide_by_runs_and_not_by_jobs(tmp_path: Path) -> None:
     assert "hangs (p = 0.002)" in sentence
 
 
-def test_injected_failures_are_no_verdict_on_flags(tmp_path: Path) -> None:
-    injected = [cell | {"injector": "fail-page-alloc"} for cell in NOWAIT]
+@pytest.mark.parametrize("injector", ["fail-page-alloc", "failslab", "fail-function", "fail-nth"])
+def test_injected_failures_are_no_verdict_on_flags(tmp_path: Path, injector: str) -> None:
+    injected = [cell | {"injector": injector} for cell in NOWAIT]
     found = compare(make(tmp_path / "c", {0.02: {"a": BLOCKING, "b": injected}}))
     assert found.verdict.code == "injected-differ"
     assert any("cannot say which GFP flags are better" in note for note in found.verdict.notes)
-    assert found.exposure["b"].injections_fired == {"fail-page-alloc": 42}
+    assert found.exposure["b"].injections_fired == {injector: 42}
+    assert "GFP" not in found.verdict.sentence
+
+    injected = [cell | {"injector": injector} for cell in IDLE]
+    assert compare(make(tmp_path / "none", {0.02: {"a": IDLE, "b": injected}})).verdict.code.startswith("injected-")
 
 
 def test_every_planned_run_ends_in_one_status(tmp_path: Path) -> None:
