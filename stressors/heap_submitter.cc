@@ -5,14 +5,13 @@
 #include <fmt/format.h>
 
 #include "agent/clock.h"
-#include "stressors/patience.h"
 
 namespace drmsqueeze
 {
 
 HeapSubmitter::HeapSubmitter(const TilerHeapOptions &options, const ClientSeat &seat, Context &context, Buffer *heap,
 			     uint32_t thread)
-	: options_(options), seat_(seat), context_(context), heap_(heap), thread_(thread)
+	: options_(options), seat_(seat), context_(context), heap_(heap), thread_(thread), judge_(seat)
 {
 }
 
@@ -31,7 +30,7 @@ Status HeapSubmitter::set_up()
 		flights_.push_back(std::move(flight));
 	}
 	writes_.reserve(options_.pattern.count());
-	timeouts_.open();
+	judge_.set_up();
 	return {};
 }
 
@@ -99,57 +98,12 @@ bool HeapSubmitter::launch(Flight &flight)
 void HeapSubmitter::finish_oldest()
 {
 	Flight &oldest = flight(oldest_);
-	wait(oldest);
-	if (seat_.control.phase.load() != Phase::over)
-		judge(oldest);
+	if (judge_.wait(*oldest.slot))
+		judge_.judge(*oldest.slot, oldest.table_slot, options_.pattern.count(), [&] {
+			return options_.pattern.first_wrong(*oldest.heap, oldest.lane, seat_.request.seed, oldest.job);
+		});
 	oldest.fresh.reset();
 	oldest_++;
-}
-
-/** Returns with the fence signalled, or when nobody waits any more: then the supervisor ends the job. */
-void HeapSubmitter::wait(Flight &flight)
-{
-	constexpr int64_t kSlice = 100 * kNsPerMs;
-	constexpr int64_t kPause = 10 * kNsPerMs;
-	while (seat_.control.phase.load() != Phase::over) {
-		int error = flight.slot->wait(now_ns() + kSlice);
-		if (error == 0)
-			return;
-		/* Under pressure the wait itself may lack memory (drm_syncobj_array_find). */
-		if (error != ETIME)
-			sleep_ns(kPause);
-	}
-}
-
-void HeapSubmitter::judge(Flight &flight)
-{
-	int64_t seen = now_ns();
-	seat_.table.signalled(flight.table_slot);
-	auto error = patiently<int>([&] { return flight.slot->fence_error(); });
-	if (!error)
-		return end(flight, {Fate::lost, error.error().code, 0, error.error().reason, seen});
-	if (*error)
-		return judge_failure(flight, *error, seen);
-	seat_.table.passed(flight.table_slot);
-	auto wrong = patiently<unsigned>([&] {
-		return options_.pattern.first_wrong(*flight.heap, flight.lane, seat_.request.seed, flight.job);
-	});
-	if (!wrong)
-		return end(flight, {Fate::lost, wrong.error().code, 0, wrong.error().reason, seen});
-	if (*wrong < options_.pattern.count()) {
-		auto reason = fmt::format("value {} of {} is wrong", *wrong + 1, options_.pattern.count());
-		return end(flight, {Fate::corrupted, 0, 0, reason, seen});
-	}
-	end(flight, {Fate::completed, 0, 0, {}, seen});
-}
-
-void HeapSubmitter::judge_failure(Flight &flight, int error, int64_t seen)
-{
-	TimeoutRole role = timeouts_.role_of(seat_, flight.table_slot);
-	const OutcomeRule &rule = outcome_of(seat_.driver, error, role);
-	auto reason = fmt::format("{} after {} of {} writes", rule.reason, flight.slot->writes_done(),
-				  options_.pattern.count());
-	end(flight, {rule.fate, error, rule.flags, reason, seen});
 }
 
 void HeapSubmitter::end(const Flight &flight, const JobEnd &end)

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "stressors/heap_pattern.h"
+#include "stressors/job_judge.h"
 #include "stressors/stressor.h"
-#include "stressors/timeout_watch.h"
 
 namespace drmsqueeze
 {
@@ -54,10 +54,6 @@ private:
 	void pace(int64_t &due);
 	bool launch(Flight &flight);
 	void finish_oldest();
-	void wait(Flight &flight);
-	void judge(Flight &flight);
-	void judge_failure(Flight &flight, int error, int64_t seen);
-
 	void end(const Flight &flight, const JobEnd &end);
 
 	const TilerHeapOptions &options_;
@@ -65,9 +61,9 @@ private:
 	Context &context_;
 	Buffer *heap_;
 	uint32_t thread_;
+	JobJudge judge_;
 	std::vector<Flight> flights_;
 	std::vector<GpuWrite> writes_;
-	TimeoutWatch timeouts_;
 	uint64_t oldest_ = 0;
 	uint64_t next_ = 0;
 };

@@ -13,6 +13,7 @@ namespace drmsqueeze
 extern const StressorDescriptor kBoChurn;
 extern const StressorDescriptor kSyncFile;
 extern const StressorDescriptor kShrinker;
+extern const StressorDescriptor kDeviceFault;
 extern const StressorDescriptor kTilerHeap;
 extern const StressorDescriptor kTtm;
 
@@ -20,7 +21,7 @@ namespace
 {
 
 constexpr const StressorDescriptor *kStressors[] = {
-	&kBoChurn, &kSyncFile, &kShrinker, &kTilerHeap, &kTtm,
+	&kBoChurn, &kSyncFile, &kShrinker, &kDeviceFault, &kTilerHeap, &kTtm,
 };
 
 } // namespace

@@ -163,7 +163,8 @@ def execute(lab: Lab, scenario: Scenario, run: PlannedRun, kernel: str, director
     in_memory = "/dev/shm" if Path("/dev/shm").is_dir() else None
     with tempfile.TemporaryDirectory(prefix="drmsqueeze-ring-", dir=in_memory) as shared:
         ring = Ring(Path(shared) / "ring", request)
-        modules = targets.modules(scenario["target"], scenario["traps"], document["driver_timeout_ms"])
+        modules = targets.modules(scenario["target"], scenario["traps"], document["driver_timeout_ms"],
+                                  [stressor["kind"] for stressor in scenario["stressors"]])
         hardware = Hardware(**scenario["machine"], devices=tuple(targets.devices(scenario["target"])))
         with Vm(guest, accelerator.name, hardware, modules, directory / "console.log", ring=Path(shared) / "ring") as vm:
             follower = _Follower(vm, ring, journal, SILENT_S * time_scale, limit_s, watch)

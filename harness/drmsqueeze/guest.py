@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What runs in the guest: the C++ programs, and the initramfs that holds them with the modules of one kernel."""
 
+import itertools
 import re
 import shutil
 import stat
@@ -12,14 +13,14 @@ from pathlib import Path
 from drmsqueeze import TOP, cache, progress
 from drmsqueeze.errors import InfrastructureError
 from drmsqueeze.kernels import LAB, MODELLED_DRIVERS, SHIMMED_DRIVERS, KernelSpec, LabKernel, Modules, build_modules
-from drmsqueeze.targets import TARGETS
+from drmsqueeze.targets import STRESSOR_MODULES, TARGETS
 
 BUSYBOX = Path("/bin/busybox")
 INIT = LAB / "guest" / "init"
 PROGRAMS = ("drmsqueeze-agent", "drmsqueeze-bench")
 CPP_INPUTS = [TOP / name for name in ("CMakeLists.txt", "agent", "stressors", "injectors", "bench")]
 # Kernel modules in every image beside ours and what these depend on: target drivers, and for the model's tests and the WARN self-test.
-EXTRA_MODULES = ("kunit", "lkdtm", *(target.module for target in TARGETS.values()))
+EXTRA_MODULES = ("kunit", "lkdtm", *(target.module for target in TARGETS.values()), *itertools.chain(*STRESSOR_MODULES.values()))
 
 
 def build_programs(kernel: LabKernel) -> Path:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Target drivers on machine `vm`: which modules a guest loads for each, and which device QEMU must offer."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +31,12 @@ TARGETS: Mapping[str, Target] = {
 }
 
 
+# Modules of the kernel that a stressor works through, beside the target's drivers.
+STRESSOR_MODULES: Mapping[str, tuple[str, ...]] = {
+    "device-fault": ("test_hmm",),
+}
+
+
 def drivers_of(target: Mapping[str, Any]) -> list[str]:
     """The driver under test and those that take part beside it."""
     return [target["driver"], *target.get("companions", ())]
@@ -41,14 +47,17 @@ def devices(target: Mapping[str, Any]) -> list[str]:
     return [device for name in drivers_of(target) if (device := TARGETS[name].device)]
 
 
-def modules(target: Mapping[str, Any], traps: Sequence[Mapping[str, Any]], driver_timeout_ms: int | None = None) -> list[str]:
+def modules(target: Mapping[str, Any], traps: Sequence[Mapping[str, Any]], driver_timeout_ms: int | None = None,
+            stressors: Iterable[str] = ()) -> list[str]:
     """The modules that a guest loads for a target, in order, with their parameters.
 
-    `driver_timeout_ms` replaces the driver's own job timeout (of the DRM scheduler); None leaves it.
+    `driver_timeout_ms` replaces the driver's own job timeout (of the DRM scheduler); None leaves it. `stressors` are the kinds of
+    those that run.
     """
     loaded = []
     if "model" in target:
         timeout = f":sched_timeout_ms={driver_timeout_ms}" if driver_timeout_ms is not None else ""
         loaded += [f"gpu_model{timeout}", target["model"].replace("-", "_")]
     loaded += [TARGETS[name].module + TARGETS[name].parameters for name in drivers_of(target)]
+    loaded += dict.fromkeys(module for kind in stressors for module in STRESSOR_MODULES.get(kind, ()))
     return loaded + ["trap_" + trap["trap"].replace("-", "_") for trap in traps]

@@ -73,6 +73,9 @@ struct gpu_model_desc {
 	ktime_t (*work)(struct gpu_model *gm);
 	/* A plan was written; optional. */
 	void (*fault_planted)(struct gpu_model *gm, unsigned int fault);
+	/* Both or neither: the address of a device fault that waits for its page, 0 for none; and its page is there. */
+	u64 (*device_fault)(struct gpu_model *gm);
+	bool (*device_fault_resolve)(struct gpu_model *gm, u64 va);
 };
 
 struct gpu_model {
@@ -89,6 +92,7 @@ struct gpu_model {
 	u64 unsupported;		/* things that the driver asked for and the model does not do */
 	u64 bad_accesses;		/* to memory that is not RAM, or that is free */
 	u64 unanswered;			/* translation faults which the driver has not answered: a bit each; read lock-free */
+	u64 device_faults;		/* device faults that wait for a page: a bit for each queue; read lock-free */
 	bool kicked;			/* the worker is to be woken once the lock is dropped */
 	bool idle;			/* the worker sleeps until the next kick; read lock-free */
 
@@ -107,6 +111,15 @@ struct gpu_model *gpu_model_find(const char *name);
 
 /* Whether some address space has a translation fault which the driver has not answered yet. For traps: takes no lock. */
 bool gpu_model_fault_pending(void);
+
+/*
+ * A device fault is one that the driver never hears of: a job has touched memory that it shares with a process, and
+ * waits until whoever serves that memory (the pager) has put a page there. In debugfs: device_fault, which shows the
+ * address of such a fault or 0, and takes an address back when its page is there (ENOENT: nobody waits for it).
+ */
+bool gpu_model_device_fault_pending(void);	/* takes no lock */
+u64 gpu_model_device_fault(struct gpu_model *gm);
+bool gpu_model_device_fault_resolve(struct gpu_model *gm, u64 va);
 
 /* What the shim calls; tests poke registers through the first two. */
 u32 gpu_model_readl(const volatile void __iomem *addr);

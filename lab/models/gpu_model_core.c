@@ -120,6 +120,20 @@ bool gpu_model_fault_pending(void)
 }
 EXPORT_SYMBOL_GPL(gpu_model_fault_pending);
 
+bool gpu_model_device_fault_pending(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < GPU_MODEL_MAX; i++) {
+		struct gpu_model *gm = READ_ONCE(gpu_models[i]);
+
+		if (gm && READ_ONCE(gm->device_faults))
+			return true;
+	}
+	return false;
+}
+EXPORT_SYMBOL_GPL(gpu_model_device_fault_pending);
+
 /* The model called NAME; it stays as long as the caller's module depends on the model's module. */
 struct gpu_model *gpu_model_find(const char *name)
 {
@@ -321,6 +335,31 @@ void gpu_model_fault_plant(struct gpu_model *gm, unsigned int fault, u64 nth, s6
 	gpu_model_unlock_and_wake(gm, flags);
 }
 EXPORT_SYMBOL_GPL(gpu_model_fault_plant);
+
+u64 gpu_model_device_fault(struct gpu_model *gm)
+{
+	unsigned long flags;
+	u64 va;
+
+	raw_spin_lock_irqsave(&gm->lock, flags);
+	va = gm->desc->device_fault(gm);
+	raw_spin_unlock_irqrestore(&gm->lock, flags);
+	return va;
+}
+EXPORT_SYMBOL_GPL(gpu_model_device_fault);
+
+/* False: nobody waits for the page of VA. */
+bool gpu_model_device_fault_resolve(struct gpu_model *gm, u64 va)
+{
+	unsigned long flags;
+	bool resolved;
+
+	raw_spin_lock_irqsave(&gm->lock, flags);
+	resolved = gm->desc->device_fault_resolve(gm, va);
+	gpu_model_unlock_and_wake(gm, flags);
+	return resolved;
+}
+EXPORT_SYMBOL_GPL(gpu_model_device_fault_resolve);
 
 static int __init gpu_model_init(void)
 {

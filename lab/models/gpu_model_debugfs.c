@@ -3,6 +3,7 @@
  * GPU models, shared part: planted faults and counters under /sys/kernel/debug/drmsqueeze/MODEL/.
  *
  * faults/NAME takes "NTH COUNT VALUE" (decimal or 0x) and shows how the plan now stands. counters/NAME are read-only.
+ * device_fault is explained in gpu_model.h.
  */
 #include <linux/debugfs.h>
 #include <linux/fs.h>
@@ -65,6 +66,20 @@ static const struct file_operations gpu_model_fault_fops = {
 	.release = single_release,
 };
 
+static int gpu_model_device_fault_get(void *data, u64 *va)
+{
+	*va = gpu_model_device_fault(data);
+	return 0;
+}
+
+static int gpu_model_device_fault_set(void *data, u64 va)
+{
+	return gpu_model_device_fault_resolve(data, va) ? 0 : -ENOENT;
+}
+
+DEFINE_DEBUGFS_ATTRIBUTE(gpu_model_device_fault_fops, gpu_model_device_fault_get, gpu_model_device_fault_set,
+			 "0x%llx\n");
+
 void gpu_model_debugfs_init(struct gpu_model *gm, struct dentry *root)
 {
 	struct dentry *faults, *counters;
@@ -82,6 +97,8 @@ void gpu_model_debugfs_init(struct gpu_model *gm, struct dentry *root)
 	}
 	for (i = 0; gm->desc->counters[i]; i++)
 		debugfs_create_u64(gm->desc->counters[i], 0444, counters, &gm->counters[i]);
+	if (gm->desc->device_fault)
+		debugfs_create_file("device_fault", 0600, gm->debugfs, gm, &gpu_model_device_fault_fops);
 	debugfs_create_u64("interrupts", 0444, counters, &gm->interrupts);
 	debugfs_create_u64("unsupported", 0444, counters, &gm->unsupported);
 	debugfs_create_u64("bad_accesses", 0444, counters, &gm->bad_accesses);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Model of a Mali with a Job Manager (T860 MP4), for the panfrost driver. One file per hardware block:
- * mali_jm_gpu.c (identification, power, reset, counters), mali_jm_mmu.c, mali_jm_js.c (job slots).
+ * mali_jm_gpu.c (identification, power, reset, counters), mali_jm_mmu.c, mali_jm_js.c (job slots). mali_jm_shared.c is
+ * no block of a Mali.
  *
  * Everything in here is protected by gm.lock; every function is called with it held.
  */
@@ -18,6 +19,10 @@
 #define MALI_TLB_ENTRIES	64
 #define MALI_CLOCK_HZ		500000000ul
 
+/* The upper half of the addresses is memory that the GPU shares with a process, the lower the driver's: mali_jm_shared.c */
+#define MALI_SHARED_VA		BIT_ULL(47)
+#define MALI_SHARED_END		BIT_ULL(48)
+
 /* [A] With what a job ends. No public manual says; panfrost tells none of these from each other. */
 #define MALI_NO_ACCESS		MALI_EXCEPTION_JOB_BUS_FAULT	/* address space disabled, or not RAM behind it */
 #define MALI_UNPOWERED		MALI_EXCEPTION_JOB_POWER_FAULT	/* L2 or all the cores that it may use are off */
@@ -33,6 +38,7 @@ enum mali_jm_fault {
 	MALI_FAULT_FINISH_WITH_STATUS,	/* each chain, at its start; its first job ends with VALUE instead */
 	MALI_FAULT_DELAY_JOB,		/* each chain, at its start; VALUE us, ended early by switching the fault off */
 	MALI_FAULT_CORRUPT_WRITE,	/* each WRITE_VALUE; what is written is XORed with VALUE */
+	MALI_FAULT_PREEMPT_DEVICE_FAULT, /* each device fault; its job gives its cores to others while it waits */
 };
 
 enum mali_jm_counter {
@@ -47,6 +53,8 @@ enum mali_jm_counter {
 	MALI_SOFT_STOPS,
 	MALI_HARD_STOPS,
 	MALI_TLB_HITS,
+	MALI_DEVICE_FAULTS_RAISED,
+	MALI_DEVICE_FAULTS_RESOLVED,
 };
 
 /* GPU control */
@@ -105,6 +113,10 @@ struct mali_js {
 	u32 finish_status;	/* planted, with finish_now */
 	bool finish_now;
 	ktime_t not_before;	/* planted delay; 0 none */
+	u64 missing_page;	/* of shared memory, which the chain waits for; 0 none */
+	u64 present_page;	/* of shared memory, the last that it was given; 0 none */
+	u64 shared_sink;	/* what a job writes to shared memory goes here */
+	bool preempted;		/* others may have its cores while it waits */
 	bool first_known;
 	u16 first_index;
 	u16 last_index;
@@ -148,6 +160,12 @@ void mali_mmu_write(struct mali_jm *jm, u32 reg, u32 val);
 void mali_mmu_reset(struct mali_jm *jm);
 int mali_mmu_access(struct mali_jm *jm, u32 n, u64 va, enum mali_access access, u32 source, void **p);
 void *mali_mmu_peek(struct mali_jm *jm, u32 n, u64 va, enum mali_access access);
+
+u64 mali_shared_fault(struct mali_jm *jm);
+bool mali_shared_resolve(struct mali_jm *jm, u64 va);
+bool mali_shared_access(struct mali_jm *jm, unsigned int n, u64 va, void **p);
+void mali_shared_forget(struct mali_jm *jm, unsigned int n);
+bool mali_shared_cores_held(const struct mali_jm *jm, unsigned int n);
 
 u32 mali_js_read(struct mali_jm *jm, u32 reg);
 void mali_js_write(struct mali_jm *jm, u32 reg, u32 val);

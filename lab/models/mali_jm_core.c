@@ -44,6 +44,16 @@ static void mali_jm_fault_planted(struct gpu_model *gm, unsigned int fault)
 		mali_js_end_delays(to_mali_jm(gm));
 }
 
+static u64 mali_jm_device_fault(struct gpu_model *gm)
+{
+	return mali_shared_fault(to_mali_jm(gm));
+}
+
+static bool mali_jm_device_fault_resolve(struct gpu_model *gm, u64 va)
+{
+	return mali_shared_resolve(to_mali_jm(gm), va);
+}
+
 static const char *const mali_jm_irqs[] = {
 	[MALI_IRQ_JOB] = "job",
 	[MALI_IRQ_MMU] = "mmu",
@@ -57,6 +67,7 @@ static const char *const mali_jm_faults[] = {
 	[MALI_FAULT_FINISH_WITH_STATUS] = "finish_with_status",
 	[MALI_FAULT_DELAY_JOB] = "delay_job",
 	[MALI_FAULT_CORRUPT_WRITE] = "corrupt_write",
+	[MALI_FAULT_PREEMPT_DEVICE_FAULT] = "preempt_device_fault",
 	NULL
 };
 
@@ -72,6 +83,8 @@ static const char *const mali_jm_counters[] = {
 	[MALI_SOFT_STOPS] = "soft_stops",
 	[MALI_HARD_STOPS] = "hard_stops",
 	[MALI_TLB_HITS] = "tlb_hits",
+	[MALI_DEVICE_FAULTS_RAISED] = "device_faults_raised",
+	[MALI_DEVICE_FAULTS_RESOLVED] = "device_faults_resolved",
 	NULL
 };
 
@@ -88,6 +101,8 @@ static const struct gpu_model_desc mali_jm_desc = {
 	.write = mali_jm_write,
 	.work = mali_jm_work,
 	.fault_planted = mali_jm_fault_planted,
+	.device_fault = mali_jm_device_fault,
+	.device_fault_resolve = mali_jm_device_fault_resolve,
 };
 
 static int __init mali_jm_init(void)

@@ -75,6 +75,7 @@ static void mali_js_start_next(struct mali_jm *jm, unsigned int n)
 	bitmap_clear(js->done, 0, js->last_index + 1);
 	js->last_index = 0;
 	js->first_known = false;
+	js->present_page = 0;
 	mali_js_plant_faults(jm, js);
 
 	jm->gm.counters[MALI_JOBS_STARTED]++;
@@ -87,6 +88,7 @@ static void mali_js_end(struct mali_jm *jm, unsigned int n, u32 status)
 
 	js->active = false;
 	js->status = status;
+	mali_shared_forget(jm, n);
 	if (status == MALI_EXCEPTION_DONE) {
 		jm->gm.counters[MALI_JOBS_DONE]++;
 		mali_js_start_next(jm, n);
@@ -189,6 +191,8 @@ static bool mali_js_write_target(struct mali_jm *jm, unsigned int n, const struc
 		mali_js_end_with_header(jm, n, MALI_MISALIGNED_VALUE, job->address);
 		return false;
 	}
+	if (job->address >= MALI_SHARED_VA && job->address < MALI_SHARED_END)
+		return mali_shared_access(jm, n, job->address, to);
 	return mali_js_access(jm, n, job->address, MALI_WRITE, to);
 }
 
@@ -270,9 +274,11 @@ static void mali_js_step(struct mali_jm *jm, unsigned int n)
 		mali_js_end(jm, n, MALI_EXCEPTION_DONE);
 }
 
-static bool mali_js_runnable(const struct mali_js *js)
+static bool mali_js_runnable(const struct mali_jm *jm, unsigned int n)
 {
-	return js->active && !js->stalled && !js->never_finish;
+	const struct mali_js *js = &jm->js[n];
+
+	return js->active && !js->stalled && !js->missing_page && !js->never_finish && !mali_shared_cores_held(jm, n);
 }
 
 /* Executes a bounded number of jobs of every slot; returns when there is more to do. */
@@ -284,14 +290,14 @@ ktime_t mali_js_work(struct mali_jm *jm)
 	for (n = 0; n < MALI_NUM_JS; n++) {
 		struct mali_js *js = &jm->js[n];
 
-		if (mali_js_runnable(js) && !js->soft_stop && js->not_before && ktime_before(ktime_get(), js->not_before)) {
+		if (mali_js_runnable(jm, n) && !js->soft_stop && js->not_before && ktime_before(ktime_get(), js->not_before)) {
 			again = min(again, js->not_before);
 			continue;
 		}
 		js->not_before = 0;
-		for (i = 0; i < MALI_JOBS_AT_ONCE && mali_js_runnable(js) && !js->not_before; i++)
+		for (i = 0; i < MALI_JOBS_AT_ONCE && mali_js_runnable(jm, n) && !js->not_before; i++)
 			mali_js_step(jm, n);
-		if (mali_js_runnable(js))
+		if (mali_js_runnable(jm, n))
 			again = 0;
 	}
 	return again;
@@ -325,6 +331,7 @@ void mali_js_end_delays(struct mali_jm *jm)
 void mali_js_reset(struct mali_jm *jm)
 {
 	memset(jm->js, 0, sizeof(jm->js));
+	WRITE_ONCE(jm->gm.device_faults, 0);
 	jm->js_state = 0;
 }
 

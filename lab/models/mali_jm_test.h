@@ -67,6 +67,7 @@ void ctx_exit(struct kunit *test);
 extern struct kunit_suite mali_jm_gpu_suite;
 extern struct kunit_suite mali_jm_mmu_suite;
 extern struct kunit_suite mali_jm_js_suite;
+extern struct kunit_suite mali_jm_shared_suite;
 extern struct kunit_suite mali_jm_fault_suite;
 
 #define EXPECT_DONE(test, slot)									\

@@ -235,7 +235,8 @@ void ctx_exit(struct kunit *test)
 		free_page((unsigned long)c->pages[i]);
 }
 
-kunit_test_suites(&mali_jm_gpu_suite, &mali_jm_mmu_suite, &mali_jm_js_suite, &mali_jm_fault_suite);
+kunit_test_suites(&mali_jm_gpu_suite, &mali_jm_mmu_suite, &mali_jm_js_suite, &mali_jm_shared_suite,
+		  &mali_jm_fault_suite);
 
 MODULE_DESCRIPTION("Register-level tests of the Job Manager model");
 MODULE_LICENSE("GPL");

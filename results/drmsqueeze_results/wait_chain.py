@@ -58,6 +58,8 @@ _ROLES: tuple[_Role, ...] = (
     _Role(_pattern("panthor_\\w*tick\\w*", "panthor_\\w*oom\\w*", "group_process_tiler_oom"), "answers the firmware", "panthor"),
     _Role(_pattern("lima_sched_timedout_job", "lima_sched_error_work\\w*", "lima_gp_task_recover"), "ends or repairs jobs", "lima"),
     _Role(_pattern("recover_worker", "msm_gpu_\\w*recover\\w*"), "recovers the GPU", "msm"),
+    # lib/test_hmm.c, as the pager of the device-fault stressor uses it: our model's jobs wait for it, on panfrost.
+    _Role(_pattern("dmirror_fops_unlocked_ioctl"), "provides the page of a device fault", "panfrost"),
     _Role(_pattern("balance_pgdat"), "frees memory in the background"),
     _Role(_pattern("kthreadd"), "makes kernel threads", is_kthreadd=True),
 )
@@ -65,6 +67,7 @@ _ROLES: tuple[_Role, ...] = (
 _RECLAIM = _pattern(r"try_to_free_pages", r"try_to_free_mem_cgroup_pages", r"balance_pgdat", r"drop_slab\w*",
                     r"shrinker_debugfs_scan_write")
 _SHRINK = _pattern(r"do_shrink_slab")
+_NOTIFY = _pattern(r"__mmu_notifier_invalidate_range_start")
 # Functions that every allocation goes through: what stands behind them is who allocates.
 _ALLOCATOR = re.compile(
     r"^(?:__)?(?:alloc_pages\w*|alloc_frozen_pages\w*|folio_alloc\w*|get_free_pages\w*|kmalloc\w*|kmem_cache_alloc\w*|"
@@ -78,7 +81,7 @@ class Waiter:
     """A blocked task: what it is for, what it was about, and what it waits for.
 
     `under` is the function that allocates; `reclaim` whether it frees memory to get some; `shrinker` the shrinker's own
-    function in which it waits; `serves` the driver whose fences need this task.
+    function in which it waits, `notifier` that of an MMU notifier; `serves` the driver whose fences need this task.
     """
 
     task: BlockedTask
@@ -88,6 +91,7 @@ class Waiter:
     under: str | None
     reclaim: bool
     shrinker: str | None
+    notifier: str | None
     waits_for: str | None
 
 
@@ -122,10 +126,10 @@ def waiter(task: BlockedTask) -> Waiter:
     frames = [normalise(frame) for frame in task.frames]
     role = next((role for role in _ROLES if _first(frames, role.pattern) is not None), None)
     waits = next((wait.what for frame in frames for wait in _WAITS if wait.pattern.match(frame)), None)
-    shrink = _first(frames, _SHRINK)
+    shrink, notify = _first(frames, _SHRINK), _first(frames, _NOTIFY)
     return Waiter(task, role.text if role else None, role.serves if role else None, bool(role and role.is_kthreadd),
                   _allocates_under(frames), _first(frames, _RECLAIM) is not None,
-                  frames[shrink - 1] if shrink else None, waits)
+                  frames[shrink - 1] if shrink else None, frames[notify - 1] if notify else None, waits)
 
 
 def _needed(waits: Waiter, all_of_them: Sequence[Waiter]) -> list[Waiter]:
@@ -179,6 +183,8 @@ def _links(step: Waiter) -> list[str]:
         links.append("reclaim")
     if step.shrinker:
         links.append(f"shrinker {step.shrinker}")
+    if step.notifier:
+        links.append(f"MMU notifier {step.notifier}")
     if step.waits_for:
         links.append(f"waits for {'a fence' if step.waits_for == 'fence' else step.waits_for}")
     return links

@@ -48,11 +48,16 @@ struct GpuWrite {
 	uint64_t value;
 };
 
+/** The GPU's queues run beside each other, and share what executes their jobs. */
+enum class GpuQueue { geometry, fragment };
+
 /** Descriptors and out-fence of one job at a time; used again for the next. */
 class JobSlot
 {
 public:
 	virtual ~JobSlot() = default;
+	/** Which queue its jobs go to from now on, geometry at first. */
+	virtual Status choose_queue(GpuQueue /*queue*/) { return Error{EOPNOTSUPP, "one queue only"}; }
 	/** Fills in the descriptors: the GPU writes @writes in order. At most as many as the slot was made for. */
 	virtual void describe(std::span<const GpuWrite> writes) = 0;
 	/** Hands the job to the driver, with @buffer as its memory: 0 or a positive errno. */

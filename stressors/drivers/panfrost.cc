@@ -19,6 +19,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <mutex>
 #include <sys/mman.h>
 #include <xf86drm.h>
 
@@ -98,15 +99,8 @@ public:
 
 	Result<uint64_t> read64(uint64_t offset) override
 	{
-		if (!view_.valid()) {
-			auto dmabuf = export_dmabuf();
-			if (!dmabuf)
-				return dmabuf.error();
-			auto view = Mapping::create(dmabuf->get(), 0, bo_.bytes, PROT_READ);
-			if (!view)
-				return view.error();
-			view_ = std::move(*view);
-		}
+		if (Status status = map_for_reading(); !status)
+			return status.error();
 		return view_.load64(offset);
 	}
 
@@ -133,8 +127,25 @@ public:
 	}
 
 private:
+	/* Threads that share a heap may come at once, and a view that was replaced is gone for who reads through it. */
+	Status map_for_reading()
+	{
+		std::lock_guard guard(lock_);
+		if (view_.valid())
+			return {};
+		auto dmabuf = export_dmabuf();
+		if (!dmabuf)
+			return dmabuf.error();
+		auto view = Mapping::create(dmabuf->get(), 0, bo_.bytes, PROT_READ);
+		if (!view)
+			return view.error();
+		view_ = std::move(*view);
+		return {};
+	}
+
 	int fd_;
 	Bo bo_;
+	std::mutex lock_; /* of view_ until it is valid */
 	Mapping view_;
 };
 
@@ -160,6 +171,12 @@ public:
 		}
 	}
 
+	Status choose_queue(GpuQueue queue) override
+	{
+		requirements_ = queue == GpuQueue::fragment ? PANFROST_JD_REQ_FS : 0;
+		return {};
+	}
+
 	int submit(const Buffer &buffer) override
 	{
 		uint32_t handles[] = {buffer.handle(), chain_.gem.get()};
@@ -168,6 +185,7 @@ public:
 		args.out_sync = fence_.handle();
 		args.bo_handles = reinterpret_cast<uintptr_t>(handles);
 		args.bo_handle_count = 2;
+		args.requirements = requirements_;
 		return drmIoctl(fd_, DRM_IOCTL_PANFROST_SUBMIT, &args) == 0 ? 0 : errno;
 	}
 
@@ -206,6 +224,7 @@ private:
 	Mapping view_;
 	Syncobj fence_;
 	uint32_t writes_ = 0;
+	uint32_t requirements_ = 0; /* job slot 0 takes fragment jobs, slot 1 all others (panfrost_job_get_slot) */
 };
 
 class PanfrostContext : public Context

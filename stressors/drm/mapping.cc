@@ -17,6 +17,14 @@ Result<Mapping> Mapping::create(int fd, off_t offset, uint64_t bytes, int protec
 	return Mapping(base, bytes);
 }
 
+Result<Mapping> Mapping::anonymous(uint64_t bytes)
+{
+	void *base = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (base == MAP_FAILED)
+		return Error{errno, std::string("mmap: ") + strerror(errno)};
+	return Mapping(base, bytes);
+}
+
 Mapping::Mapping(Mapping &&other) noexcept
 	: base_(std::exchange(other.base_, nullptr)), bytes_(std::exchange(other.bytes_, 0))
 {

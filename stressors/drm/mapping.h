@@ -14,6 +14,8 @@ class Mapping
 {
 public:
 	static Result<Mapping> create(int fd, off_t offset, uint64_t bytes, int protection);
+	/** New memory of this process's own, for reading and writing. */
+	static Result<Mapping> anonymous(uint64_t bytes);
 
 	Mapping() = default;
 	Mapping(Mapping &&other) noexcept;

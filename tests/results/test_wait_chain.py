@@ -52,3 +52,20 @@ def test_a_chain_that_ends_is_told_as_one_that_ends() -> None:
     (chain,) = chains([task("client", 70, *WAITS_FOR_FENCE), task("irq/25-panfrost", 59, "__schedule", "io_schedule", "panfrost_mmu_irq_handler_thread")])
     assert not chain.closed
     assert boxes(chain)[-1] == "waits for the disk"
+
+
+DEVICE = ("dmirror_fops_unlocked_ioctl", "__x64_sys_ioctl")
+
+
+def test_a_pager_that_waits_for_a_job_behind_its_own_is_a_circle() -> None:
+    reclaims = (*IN_SHRINKER[:14], "__handle_mm_fault", "handle_mm_fault", "hmm_vma_fault.isra.0", "hmm_range_fault", "dmirror_fault", *DEVICE)
+    (chain,) = chains([task("pager", 75, *reclaims)])
+    assert chain.closed
+    assert boxes(chain) == (
+        "pager (provides the page of a device fault)", "allocates under hmm_vma_fault", "reclaim", "shrinker trap_scan",
+        "waits for a fence, whose job needs pager")
+    moves = (*WAITS_FOR_FENCE, "trap_catch", "trap_invalidate", "__mmu_notifier_invalidate_range_start", "migrate_vma_setup",
+             "dmirror_migrate_to_device.constprop.0", *DEVICE)
+    (chain,) = chains([task("pager", 75, *moves)])
+    assert chain.closed
+    assert boxes(chain)[1:] == ("MMU notifier trap_invalidate", "waits for a fence, whose job needs pager")

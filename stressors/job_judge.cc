@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+#include "stressors/job_judge.h"
+
+#include <cerrno>
+#include <fmt/format.h>
+
+#include "agent/clock.h"
+#include "stressors/patience.h"
+
+namespace drmsqueeze
+{
+
+void JobJudge::set_up()
+{
+	timeouts_.open();
+}
+
+bool JobJudge::wait(JobSlot &slot) const
+{
+	constexpr int64_t kSlice = 100 * kNsPerMs;
+	constexpr int64_t kPause = 10 * kNsPerMs;
+	while (seat_.control.phase.load() != Phase::over) {
+		int error = slot.wait(now_ns() + kSlice);
+		if (error == 0)
+			return seat_.control.phase.load() != Phase::over;
+		/* Under pressure the wait itself may lack memory (drm_syncobj_array_find). */
+		if (error != ETIME)
+			sleep_ns(kPause);
+	}
+	return false;
+}
+
+void JobJudge::judge(JobSlot &slot, uint32_t table_slot, unsigned count,
+		     const std::function<Result<unsigned>()> &first_wrong)
+{
+	int64_t seen = now_ns();
+	seat_.table.signalled(table_slot);
+	auto error = patiently<int>([&] { return slot.fence_error(); });
+	if (!error) {
+		seat_.table.end(table_slot, {Fate::lost, error.error().code, 0, error.error().reason, seen});
+		return;
+	}
+	if (*error)
+		return judge_failure(slot, table_slot, count, *error, seen);
+	seat_.table.passed(table_slot);
+	auto wrong = patiently<unsigned>(first_wrong);
+	if (!wrong) {
+		seat_.table.end(table_slot, {Fate::lost, wrong.error().code, 0, wrong.error().reason, seen});
+	} else if (*wrong < count) {
+		auto reason = fmt::format("value {} of {} is wrong", *wrong + 1, count);
+		seat_.table.end(table_slot, {Fate::corrupted, 0, 0, reason, seen});
+	} else {
+		seat_.table.end(table_slot, {Fate::completed, 0, 0, {}, seen});
+	}
+}
+
+void JobJudge::judge_failure(const JobSlot &slot, uint32_t table_slot, unsigned count, int error, int64_t seen)
+{
+	TimeoutRole role = timeouts_.role_of(seat_, table_slot);
+	const OutcomeRule &rule = outcome_of(seat_.driver, error, role);
+	auto reason = fmt::format("{} after {} of {} writes", rule.reason, slot.writes_done(), count);
+	seat_.table.end(table_slot, {rule.fate, error, rule.flags, reason, seen});
+}
+
+} // namespace drmsqueeze
