@@ -47,6 +47,22 @@ TtmOptions parse_options(JsonReader reader)
 	return options;
 }
 
+/** The path of the VRAM manager of @driver's device; EOPNOTSUPP where TTM does not manage it. */
+Result<std::string> find_vram(const Driver &driver)
+{
+	auto context = driver.open();
+	if (!context)
+		return context.error();
+	struct stat info {
+	};
+	if (fstat((*context)->fd(), &info) != 0)
+		return Error{errno, "fstat of a DRM node"};
+	std::string vram = vram_manager(Root(), minor(info.st_rdev));
+	if (vram.empty() || vram.size() >= sizeof(TtmShared::vram))
+		return Error{EOPNOTSUPP, fmt::format("{} shows no manager of TTM in debugfs", driver.name)};
+	return vram;
+}
+
 class Ttm : public Stressor
 {
 public:
@@ -63,19 +79,11 @@ public:
 	{
 		if (!shared_)
 			return Error{ENOMEM, "ttm: no shared memory"};
-		auto context = device(driver).open();
-		if (!context)
-			return context.error();
-		struct stat info {
-		};
-		if (fstat((*context)->fd(), &info) != 0)
-			return Error{errno, "fstat of a DRM node"};
-		std::string vram = vram_manager(Root(), minor(info.st_rdev));
-		if (vram.empty() || vram.size() >= sizeof(shared_->vram))
-			return Error{EOPNOTSUPP,
-				     fmt::format("ttm: {} shows no TTM manager in debugfs", device(driver).name)};
-		std::ranges::copy(vram, shared_->vram);
-		shared_->before = TtmFiles(Root(), vram).read();
+		auto vram = find_vram(device(driver));
+		if (!vram)
+			return vram.error();
+		std::ranges::copy(*vram, shared_->vram);
+		shared_->before = TtmFiles(Root(), *vram).read();
 		return {};
 	}
 
@@ -168,9 +176,14 @@ std::unique_ptr<Stressor> create(JsonReader options)
 	return std::make_unique<Ttm>(parse_options(std::move(options)));
 }
 
-std::string unsupported(const Driver & /*driver*/)
+/* Asked of the target's driver, also where `device` names another. */
+std::string unsupported(const Driver &driver)
 {
-	return TtmFiles{Root()}.missing();
+	std::string reason = TtmFiles{Root()}.missing();
+	if (!reason.empty())
+		return reason;
+	auto vram = find_vram(driver);
+	return vram ? "" : vram.error().reason;
 }
 
 } // namespace

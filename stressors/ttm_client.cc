@@ -115,7 +115,7 @@ void TtmClient::swap_out()
 		shared_.swap_out_none.fetch_add(1);
 	} else {
 		shared_.swapped_bos.fetch_add(1);
-		shared_.swapped_pages.fetch_add(static_cast<uint64_t>(*pages));
+		shared_.swapped_pages.fetch_add(*pages);
 	}
 }
 

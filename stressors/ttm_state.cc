@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "stressors/ttm_state.h"
 
-#include <charconv>
-#include <cstring>
 #include <fmt/format.h>
 
+#include "agent/gem_formats.h"
 #include "agent/sampler.h"
 
 namespace drmsqueeze
@@ -16,7 +15,9 @@ namespace
 constexpr const char *kDirectory = "/sys/kernel/debug/ttm";
 constexpr const char *kSwapOut = "/sys/kernel/debug/ttm/tt_shrink";
 
-/* qxl_ttm.c, drm_gem_vram_helper.c, vmwgfx_drv.c. bochs makes dumb buffers in system memory, vmwgfx falls back to it.
+/*
+ * qxl_ttm.c, drm_gem_vram_helper.c, vmwgfx_drv.c. bochs makes dumb buffers in system memory, and vmwgfx takes that
+ * where its VRAM is full.
  */
 constexpr struct {
 	const char *file;
@@ -31,26 +32,9 @@ std::optional<int64_t> value_of(const std::string &text, std::string_view line, 
 
 } // namespace
 
-std::optional<int64_t> pool_total(const std::string &text)
-{
-	return value_of(text, "total", ": ");
-}
-
 std::optional<int64_t> manager_usage(const std::string &text)
 {
 	return value_of(text, "  usage:", "");
-}
-
-Result<int64_t> swap_out_answer(std::string_view text)
-{
-	int64_t answer = 0;
-	auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), answer);
-	if (error != std::errc() || end == text.data())
-		return Error{EPROTO, "tt_shrink answers '" + trimmed(text) + "'"};
-	if (answer < 0)
-		return Error{static_cast<int>(-answer),
-			     std::string("tt_shrink: ") + strerror(static_cast<int>(-answer))};
-	return answer;
 }
 
 std::string TtmFiles::missing() const
@@ -68,7 +52,10 @@ TtmState TtmFiles::read() const
 	};
 	state.buffer_objects = take("/sys/kernel/debug/ttm/buffer_objects",
 				    [](const std::string &text) { return value_of(text, "", ""); });
-	state.pool_pages = take("/sys/kernel/debug/ttm/page_pool", pool_total);
+	state.pool_pages = take("/sys/kernel/debug/ttm/page_pool", [](const std::string &text) {
+		auto pool = parse_page_pool(text);
+		return pool ? std::optional(static_cast<int64_t>(pool->pages)) : std::nullopt;
+	});
 	state.shmem_kib = take("/proc/meminfo", [](const std::string &text) { return value_of(text, "Shmem:", ""); });
 	state.vram_kib = vram_bytes() / kKib;
 	return state;
@@ -80,12 +67,12 @@ int64_t TtmFiles::vram_bytes() const
 	return text ? manager_usage(*text).value_or(0) : 0;
 }
 
-Result<int64_t> TtmFiles::swap_out() const
+Result<uint64_t> TtmFiles::swap_out() const
 {
 	auto text = root_.read(kSwapOut);
 	if (!text)
 		return text.error();
-	return swap_out_answer(*text);
+	return parse_tt_shrink(*text);
 }
 
 std::string vram_manager(const Root &root, unsigned minor)

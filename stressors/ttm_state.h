@@ -21,14 +21,8 @@ struct TtmState {
 	int64_t vram_kib = 0;  /* used, of one device */
 };
 
-/** The pages in "total : X of Y", the last line of ttm/page_pool. */
-std::optional<int64_t> pool_total(const std::string &text);
-
 /** The bytes in a manager's "usage:" line (ttm_resource_manager_debug). */
 std::optional<int64_t> manager_usage(const std::string &text);
-
-/** What ttm/tt_shrink answered: pages of the one BO that it swapped out, 0 when there was none, or its errno. */
-Result<int64_t> swap_out_answer(std::string_view text);
 
 class TtmFiles
 {
@@ -43,8 +37,9 @@ public:
 	TtmState read() const;
 	int64_t vram_bytes() const;
 
-	/** Has TTM swap out the least recently used BO that it can (ttm_global_swapout); see swap_out_answer(). */
-	Result<int64_t> swap_out() const;
+	/** Has TTM swap out the least recently used BO that it can (ttm_global_swapout): its pages, 0 when there was
+	 * none. */
+	Result<uint64_t> swap_out() const;
 
 private:
 	Root root_;

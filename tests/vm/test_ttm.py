@@ -98,6 +98,14 @@ def test_the_page_pool_fills_and_reclaim_drains_it(run_one: RunOne) -> None:
     assert before == 0 and most > 2000 and left < kept / 2, squeezed.story
 
 
+def test_the_page_pool_is_drained_by_its_shrinker_alone(run_one: RunOne) -> None:
+    done = run_one(base=suite("ttm-pool-scan"))
+    assert done.fates == {"completed": 76}, done.story
+    assert memory(done, 1)["page pool, pages"][2] == 0, done.story
+    scan = next(i for i in done.run.injections if i.injector == "shrinker-scan")
+    assert scan.counts["freed_pages"] >= 11000, f"what the client left: {scan.counts}\n{done.story}"
+
+
 def test_the_other_limits_bite_too(run_one: RunOne) -> None:
     """bochs reaches only 4 GiB, so its BOs count as DMA32 pages; a page pool of 512 pages holds no chunk of 1024."""
     bochs = run_one(base=suite("ttm-bochs"))
