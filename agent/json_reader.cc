@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "agent/json_reader.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 namespace drmsqueeze
@@ -160,6 +162,17 @@ bool JsonReader::boolean_or(const char *key, bool fallback)
 	if (!value.is_boolean())
 		fail(key, "true or false");
 	return value.get<bool>();
+}
+
+std::vector<std::string> JsonReader::strings_or(const char *key, std::vector<std::string> fallback)
+{
+	if (!has(key))
+		return fallback;
+	const auto &value = at(key, "a list of texts");
+	if (!value.is_array() ||
+	    !std::all_of(value.begin(), value.end(), [](const nlohmann::json &item) { return item.is_string(); }))
+		fail(key, "a list of texts");
+	return value.get<std::vector<std::string>>();
 }
 
 std::string JsonReader::one_of_or(const char *key, std::initializer_list<const char *> names, const char *fallback)

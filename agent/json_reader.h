@@ -46,6 +46,7 @@ public:
 	uint64_t integer_or(const char *key, uint64_t min, uint64_t max, uint64_t fallback);
 	double number_or(const char *key, double min, double max, double fallback);
 	bool boolean_or(const char *key, bool fallback);
+	std::vector<std::string> strings_or(const char *key, std::vector<std::string> fallback);
 	std::string one_of_or(const char *key, std::initializer_list<const char *> names, const char *fallback);
 
 	/** Members that belong to other readers. */

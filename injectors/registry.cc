@@ -6,6 +6,7 @@ namespace drmsqueeze
 
 extern const InjectorDescriptor kHog;
 extern const InjectorDescriptor kFailFunction;
+extern const InjectorDescriptor kFailNth;
 extern const InjectorDescriptor kFailPageAlloc;
 extern const InjectorDescriptor kFailSlab;
 extern const InjectorDescriptor kMemcg;
@@ -18,7 +19,8 @@ namespace
 {
 
 constexpr const InjectorDescriptor *kInjectors[] = {
-	&kHog, &kFailFunction, &kFailPageAlloc, &kFailSlab, &kTtmLimits, &kModelFault, &kShrinkerScan, &kTrap, &kMemcg,
+	&kHog,       &kFailFunction, &kFailNth,      &kFailPageAlloc, &kFailSlab,
+	&kTtmLimits, &kModelFault,   &kShrinkerScan, &kTrap,          &kMemcg,
 };
 
 } // namespace

@@ -14,6 +14,7 @@ extern const StressorDescriptor kBoChurn;
 extern const StressorDescriptor kSyncFile;
 extern const StressorDescriptor kShrinker;
 extern const StressorDescriptor kDeviceFault;
+extern const StressorDescriptor kErrorSweep;
 extern const StressorDescriptor kTilerHeap;
 extern const StressorDescriptor kTtm;
 
@@ -21,7 +22,7 @@ namespace
 {
 
 constexpr const StressorDescriptor *kStressors[] = {
-	&kBoChurn, &kSyncFile, &kShrinker, &kDeviceFault, &kTilerHeap, &kTtm,
+	&kBoChurn, &kSyncFile, &kShrinker, &kDeviceFault, &kErrorSweep, &kTilerHeap, &kTtm,
 };
 
 } // namespace

@@ -165,6 +165,7 @@ def execute(lab: Lab, scenario: Scenario, run: PlannedRun, kernel: str, director
         ring = Ring(Path(shared) / "ring", request)
         modules = targets.modules(scenario["target"], scenario["traps"], document["driver_timeout_ms"],
                                   [stressor["kind"] for stressor in scenario["stressors"]])
+        modules += targets.probes(scenario["injectors"])
         hardware = Hardware(**scenario["machine"], devices=tuple(targets.devices(scenario["target"])))
         with Vm(guest, accelerator.name, hardware, modules, directory / "console.log", ring=Path(shared) / "ring") as vm:
             follower = _Follower(vm, ring, journal, SILENT_S * time_scale, limit_s, watch)

@@ -231,13 +231,14 @@ def build_modules(kernel: LabKernel, spec: KernelSpec, models: Path = LAB / "mod
         shutil.rmtree(tree)
         shutil.copytree(models, path / "models")
         shutil.copytree(LAB / "traps", path / "traps")
+        shutil.copytree(LAB / "probes", path / "probes")
         shutil.copy(LAB / "Kbuild", path / "Kbuild")
         _make_modules(kernel, path, f"the modules of {spec.name}")
 
     inputs = {
         "kernel": kernel.path.name,
         "models": cache.tree_digest(models),
-        "lab": cache.tree_digest(LAB / "traps", LAB / "injectable", LAB / "Kbuild"),
+        "lab": cache.tree_digest(LAB / "traps", LAB / "probes", LAB / "injectable", LAB / "Kbuild"),
         "variants": " ".join(f"{v.name}:{cache.file_digest(v.patch)}" for v in spec.variants),
     }
     return Modules(cache.get("modules", inputs, build), _build_shimmed(kernel))

@@ -61,3 +61,8 @@ def modules(target: Mapping[str, Any], traps: Sequence[Mapping[str, Any]], drive
     loaded += [TARGETS[name].module + TARGETS[name].parameters for name in drivers_of(target)]
     loaded += dict.fromkeys(module for kind in stressors for module in STRESSOR_MODULES.get(kind, ()))
     return loaded + ["trap_" + trap["trap"].replace("-", "_") for trap in traps]
+
+
+def probes(injectors: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Modules of ours (lab/probes) that look on while these injectors work."""
+    return ["fault_site"] if any(injector["kind"] == "fail-nth" for injector in injectors) else []

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fail-nth: opens the gates of fault injection so far that /proc/PID/task/TID/fail-nth counts every allocation of slab
+ * objects and pages, whatever its flags, and nothing fails of itself (probability 0). Whoever sweeps (the stressor
+ * error-sweep) arms its own thread, or one of the kernel's. The gates act before fail-nth counts (mm/failslab.c,
+ * mm/fail_page_alloc.c), and so does the stack filter (should_fail_ex(), lib/fault-inject.c).
+ */
+#include "injectors/fault_attr.h"
+
+namespace drmsqueeze
+{
+
+namespace
+{
+
+constexpr FaultKind kSlab = {"fail-nth", "/sys/kernel/debug/failslab", "CONFIG_FAILSLAB"};
+constexpr FaultKind kPages = {"fail-nth", "/sys/kernel/debug/fail_page_alloc", "CONFIG_FAIL_PAGE_ALLOC"};
+constexpr const char *kUnstable = "/sys/module/panfrost/parameters/unstable_ioctls";
+constexpr uint64_t kTimes = 1000000000; /* should_fail_ex() counts down from it, with fail-nth too */
+
+struct Options {
+	FaultScope scope; /* all, or a stack */
+	bool unstable_ioctls;
+};
+
+FaultOptions silent(const FaultScope &scope)
+{
+	return {.probability = 0, .interval = 1, .times = kTimes, .space = 0, .verbose = 0, .scope = scope};
+}
+
+class FailNthGates : public Injector
+{
+public:
+	explicit FailNthGates(const Options &options)
+		: unstable_ioctls_(options.unstable_ioctls),
+		  slab_(kSlab, silent(options.scope), {{"ignore-gfp-wait", "N"}, {"cache-filter", "N"}}),
+		  pages_(kPages, silent(options.scope),
+			 {{"ignore-gfp-wait", "N"}, {"ignore-gfp-highmem", "N"}, {"min-order", "0"}})
+	{
+	}
+
+	Status check(const InjectorSeat &seat) const override
+	{
+		if (unstable_ioctls_ && !seat.root.exists(kUnstable))
+			return Error{ENOTSUP, std::string(kUnstable) + " is missing"};
+		Status status = slab_.check(seat);
+		return status ? pages_.check(seat) : status;
+	}
+
+	Status arm(const InjectorSeat &seat) override
+	{
+		Status status = slab_.arm(seat);
+		if (status)
+			status = pages_.arm(seat);
+		if (status && unstable_ioctls_)
+			status = seat.journal.turn(seat.root.path(kUnstable), "Y");
+		return status;
+	}
+
+	void read_counters() override
+	{
+		slab_.read_counters();
+		pages_.read_counters();
+	}
+
+	nlohmann::json report() const override
+	{
+		auto slab = slab_.report();
+		auto pages = pages_.report();
+		bool counted = slab["fired"].is_number() && pages["fired"].is_number();
+		nlohmann::json report = {
+			{"injector", kSlab.injector},
+			{"settings", {{"failslab", slab["settings"]}, {"fail_page_alloc", pages["settings"]}}},
+			{"fired", nullptr},
+			{"charged_to", nullptr}};
+		if (unstable_ioctls_)
+			report["settings"]["unstable_ioctls"] = true;
+		if (counted) {
+			report["fired"] = slab["fired"].get<uint64_t>() + pages["fired"].get<uint64_t>();
+			report["counts"] = {{"slab objects", slab["fired"]}, {"pages", pages["fired"]}};
+		}
+		return report;
+	}
+
+	bool never_fired() const override { return slab_.never_fired() && pages_.never_fired(); }
+
+private:
+	bool unstable_ioctls_;
+	FaultInjector slab_;
+	FaultInjector pages_;
+};
+
+std::unique_ptr<Injector> create(JsonReader reader, const Request & /*request*/)
+{
+	Options options{};
+	options.unstable_ioctls = reader.boolean_or("unstable_ioctls", false);
+	if (reader.has("scope")) {
+		JsonReader scope = reader.object("scope");
+		options.scope = {ScopeKind::stack, scope.string("stack")};
+		scope.finish();
+	}
+	reader.finish();
+	return std::make_unique<FailNthGates>(options);
+}
+
+std::string unsupported(const Root &root)
+{
+	if (!root.exists("/proc/thread-self/fail-nth"))
+		return "no /proc/PID/task/TID/fail-nth (CONFIG_FAULT_INJECTION)";
+	std::string reason = fault_unsupported(kSlab, root);
+	return reason.empty() ? fault_unsupported(kPages, root) : reason;
+}
+
+} // namespace
+
+extern const InjectorDescriptor kFailNth;
+const InjectorDescriptor kFailNth = {
+	.kind = "fail-nth",
+	.create = create,
+	.unsupported = unsupported,
+};
+
+} // namespace drmsqueeze

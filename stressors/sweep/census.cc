@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT */
+#include "stressors/sweep/census.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <fcntl.h>
+#include <filesystem>
+#include <sstream>
+#include <unistd.h>
+
+namespace drmsqueeze
+{
+
+namespace
+{
+
+constexpr const char *kSlabs = "/sys/kernel/slab";
+constexpr const char *kBufinfo = "/sys/kernel/debug/dma_buf/bufinfo";
+
+/*
+ * The files of /proc that the census itself reads, the agent's own samplers, and areas of vmalloc, which go back many
+ * at a time (lazy_max_pages(), mm/vmalloc.c).
+ */
+constexpr std::array kOwnCaches = {"proc_inode_cache", "seq_file", "pid",      "task_struct",
+				   "signal_cache",     "cred_jar", "vmap_area"};
+
+/*
+ * Pages with a counter of their own in /proc/vmstat; the rest of what is not free is "pages other": page tables of
+ * GPUs, buffers of dma-heaps, vmalloc. nr_kernel_stack is in KiB.
+ */
+struct PageKind {
+	const char *counter;
+	const char *name; /* nullptr: the agent's own memory moves it */
+	int64_t divisor = 1;
+};
+constexpr std::array<PageKind, 10> kPageKinds = {{
+	{"nr_shmem", "pages shmem", 1},
+	{"nr_file_pages", nullptr, 1}, /* shmem included: see count_pages */
+	{"nr_anon_pages", nullptr, 1},
+	{"nr_page_table_pages", nullptr, 1},
+	{"nr_iommu_pages", "pages iommu", 1},
+	{"nr_sec_page_table_pages", "pages secondary tables", 1},
+	{"nr_slab_reclaimable", nullptr, 1},
+	{"nr_slab_unreclaimable", nullptr, 1},
+	{"nr_kernel_stack", nullptr, 4},
+	{"nr_zspages", nullptr, 1},
+}};
+
+UniqueFd open_knob(const std::string &path)
+{
+	return UniqueFd(open(path.c_str(), O_WRONLY | O_CLOEXEC));
+}
+
+void write_to(const UniqueFd &fd, std::string_view value)
+{
+	if (fd.valid() && write(fd.get(), value.data(), value.size()) < 0)
+		return; /* a cache that cannot be shrunk is counted as it is */
+}
+
+std::map<std::string, int64_t> counters_of(std::string_view vmstat)
+{
+	std::map<std::string, int64_t> counters;
+	std::istringstream words{std::string(vmstat)};
+	std::string name;
+	for (int64_t value = 0; words >> name >> value;)
+		counters[name] = value;
+	return counters;
+}
+
+/* Lines "count: N" below "pagesets". */
+int64_t pages_in_cpu_lists(std::string_view zoneinfo)
+{
+	int64_t pages = 0;
+	std::istringstream lines{std::string(zoneinfo)};
+	for (std::string line; std::getline(lines, line);) {
+		std::istringstream words(line);
+		std::string word;
+		int64_t value = 0;
+		if (words >> word >> value && word == "count:")
+			pages += value;
+	}
+	return pages;
+}
+
+} // namespace
+
+/*
+ * Lines "NAME active_objs num_objs objsize objperslab pagesperslab : tunables LIMIT BATCH SHARED : slabdata
+ * active_slabs num_slabs shared" after two lines of heading.
+ */
+int64_t count_slabs(std::string_view slabinfo, Census &census)
+{
+	int64_t pages = 0;
+	std::istringstream lines{std::string(slabinfo)};
+	for (std::string line; std::getline(lines, line);) {
+		std::istringstream words(line);
+		std::string name;
+		int64_t active = 0;
+		int64_t total = 0;
+		int64_t pages_per_slab = 0;
+		int64_t slabs = 0;
+		std::string skip;
+		if (!(words >> name >> active >> total >> skip >> skip >> pages_per_slab) || name == "#")
+			continue;
+		constexpr int kWordsBetween = 8;
+		for (int i = 0; i < kWordsBetween; i++)
+			words >> skip;
+		if (words >> slabs)
+			pages += slabs * pages_per_slab;
+		if (std::find(kOwnCaches.begin(), kOwnCaches.end(), name) == kOwnCaches.end())
+			census["slab " + name] = active;
+	}
+	return pages;
+}
+
+void count_pages(std::string_view vmstat, std::string_view zoneinfo, int64_t slab_pages, Census &census)
+{
+	auto counters = counters_of(vmstat);
+	int64_t known = counters["nr_free_pages"] + pages_in_cpu_lists(zoneinfo) - counters["nr_shmem"];
+	for (const PageKind &kind : kPageKinds) {
+		int64_t pages = counters[kind.counter] / kind.divisor;
+		known += pages;
+		if (kind.name)
+			census[kind.name] = pages;
+	}
+	census["pages other"] = -known;
+	census["pages large kmalloc"] =
+		counters["nr_slab_reclaimable"] + counters["nr_slab_unreclaimable"] - slab_pages;
+	census["pins"] = counters["nr_foll_pin_acquired"] - counters["nr_foll_pin_released"];
+}
+
+/* The last line: "Total N objects, M bytes". */
+void count_dmabufs(std::string_view bufinfo, Census &census)
+{
+	constexpr std::string_view kTotal = "Total ";
+	size_t at = bufinfo.rfind(kTotal);
+	if (at != std::string_view::npos)
+		census["dma-bufs"] = std::strtol(bufinfo.data() + at + kTotal.size(), nullptr, 10);
+}
+
+CensusTaker::CensusTaker(Root root) : root_(std::move(root))
+{
+	std::error_code error;
+	for (const auto &entry : std::filesystem::directory_iterator(root_.path(kSlabs), error))
+		if (!entry.is_symlink(error)) /* the names of caches that were merged into another */
+			shrink_.push_back(open_knob(entry.path().string() + "/shrink"));
+	drop_caches_ = open_knob(root_.path("/proc/sys/vm/drop_caches"));
+	stat_refresh_ = open_knob(root_.path("/proc/sys/vm/stat_refresh"));
+}
+
+Result<Census> CensusTaker::take() const
+{
+	/* 2: dentries and inodes that nobody uses; 4: without a line in the log (fs/drop_caches.c) */
+	write_to(drop_caches_, "6");
+	for (const UniqueFd &cache : shrink_)
+		write_to(cache, "1");
+	write_to(stat_refresh_, "1");
+	Census census;
+	auto slabinfo = root_.read("/proc/slabinfo");
+	auto zoneinfo = root_.read("/proc/zoneinfo");
+	auto vmstat = root_.read("/proc/vmstat");
+	for (const auto *text : {&slabinfo, &zoneinfo, &vmstat})
+		if (!*text)
+			return text->error();
+	int64_t slab_pages = count_slabs(*slabinfo, census);
+	count_pages(*vmstat, *zoneinfo, slab_pages, census);
+	if (auto bufinfo = root_.read(kBufinfo))
+		count_dmabufs(*bufinfo, census);
+	return census;
+}
+
+std::vector<Growth> growth(const Census &before, const Census &after, int64_t threshold)
+{
+	std::vector<Growth> grown;
+	for (const auto &[what, count] : after) {
+		auto was = before.find(what);
+		int64_t more = count - (was == before.end() ? 0 : was->second);
+		if (more >= threshold)
+			grown.push_back({what, more});
+	}
+	std::stable_sort(grown.begin(), grown.end(),
+			 [](const Growth &a, const Growth &b) { return a.count > b.count; });
+	return grown;
+}
+
+} // namespace drmsqueeze

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the kernel holds, counted so exactly that one object too many shows. SLUB's counts include what lies free in the
+ * slabs of each CPU, so every cache is shrunk first (/sys/kernel/slab/NAME/shrink); page counters of each CPU are
+ * folded (/proc/sys/vm/stat_refresh), and free pages in per-CPU lists count as free (/proc/zoneinfo).
+ */
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "agent/result.h"
+#include "agent/root.h"
+#include "agent/unique_fd.h"
+
+namespace drmsqueeze
+{
+
+/** Objects or pages, by what they are: "slab kmalloc-96", "pages shmem", "dma-bufs", "pins". */
+using Census = std::map<std::string, int64_t>;
+
+/**
+ * Counts everything. The files that it writes stay open: each open of a file of sysfs leaves an object that is freed
+ * seconds later (kernfs_unlink_open_file(), kfree_rcu), and the counting must not be what is counted.
+ */
+class CensusTaker
+{
+public:
+	explicit CensusTaker(Root root);
+
+	/** Counts now; takes tens of milliseconds. The error of a file that is missing. */
+	Result<Census> take() const;
+
+private:
+	Root root_;
+	std::vector<UniqueFd> shrink_; /* one of each cache */
+	UniqueFd drop_caches_;
+	UniqueFd stat_refresh_;
+};
+
+/* The parts, for tests. */
+int64_t count_slabs(std::string_view slabinfo, Census &census); /* the pages of all slabs */
+void count_pages(std::string_view vmstat, std::string_view zoneinfo, int64_t slab_pages, Census &census);
+void count_dmabufs(std::string_view bufinfo, Census &census);
+
+/** One thing that there is more of. */
+struct Growth {
+	std::string what;
+	int64_t count;
+};
+
+/** All that grew from @before to @after by at least @threshold, the largest first. */
+std::vector<Growth> growth(const Census &before, const Census &after, int64_t threshold);
+
+} // namespace drmsqueeze

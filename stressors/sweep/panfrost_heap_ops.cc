@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Panfrost's heaps grow in the thread of the MMU's interrupt (panfrost_mmu_map_fault_addr), so it is that thread whose
+ * allocations fail. The step is a job that makes a heap grow, and the wait for its fence; the error is the fence's.
+ */
+#include <cerrno>
+
+#include "agent/clock.h"
+#include "stressors/sweep/drm_files.h"
+#include "stressors/sweep/families.h"
+#include "stressors/sweep/panfrost_bo.h"
+
+namespace drmsqueeze
+{
+
+namespace
+{
+
+constexpr uint64_t kHeapBytes = 2 << 20; /* what one fault backs */
+constexpr int64_t kWait = 20 * kNsPerS;
+
+class HeapFault : public OnPanfrost
+{
+public:
+	Status set_up() override
+	{
+		if (Status status = OnPanfrost::set_up(); !status)
+			return status;
+		auto heap = context_->create_heap(kHeapBytes);
+		if (!heap)
+			return heap.error();
+		auto slot = context_->create_slot(1);
+		if (!slot)
+			return slot.error();
+		heap_ = std::move(*heap);
+		slot_ = std::move(*slot);
+		return {};
+	}
+	int act() override
+	{
+		const GpuWrite write{heap_->address(), 1};
+		slot_->describe({&write, 1});
+		if (int error = slot_->submit(*heap_))
+			return error;
+		if (int error = slot_->wait(now_ns() + kWait))
+			return error;
+		auto error = slot_->fence_error();
+		return error ? *error : error.error().code;
+	}
+	/** All of what the fault was to back, and a heap of its own for the job behind. */
+	Status check() override
+	{
+		if (Status status = gpu_writes(*context_, *heap_, heap_->address(), kHeapBytes); !status)
+			return status;
+		return next_heap();
+	}
+
+protected:
+	Status next_heap()
+	{
+		auto next = context_->create_heap(kHeapBytes);
+		return next ? gpu_writes(*context_, **next, (*next)->address(), 1) : Status(next.error());
+	}
+
+private:
+	std::unique_ptr<Buffer> heap_;
+	std::unique_ptr<JobSlot> slot_;
+};
+
+template <typename Kind>
+std::unique_ptr<Operation> make()
+{
+	return std::make_unique<Kind>();
+}
+
+std::string unsupported()
+{
+	return driver_missing("panfrost");
+}
+
+/* panfrost_job_handle_err() puts -EINVAL on the fence of a job whose fault is not answered. */
+constexpr OperationType kOperations[] = {
+	{"panfrost-heap/fault", make<HeapFault>, unsupported, panfrost_works, EINVAL, "irq/*panfrost-mmu"},
+};
+
+} // namespace
+
+std::span<const OperationType> panfrost_heap_operations()
+{
+	return kOperations;
+}
+
+} // namespace drmsqueeze

@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Panfrost's own ioctls (include/uapi/drm/panfrost_drm.h) but SUBMIT, which is with the syncobjs in
+ * panfrost_job_ops.cc, and mapping its buffers. Those of the performance counters are there with the module's parameter
+ * unstable_ioctls, which the injector fail-nth turns.
+ */
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <drm.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <panfrost_drm.h>
+
+#include "agent/clock.h"
+#include "stressors/sweep/buffers.h"
+#include "stressors/sweep/drm_files.h"
+#include "stressors/sweep/families.h"
+#include "stressors/sweep/panfrost_bo.h"
+
+namespace drmsqueeze
+{
+
+namespace
+{
+
+constexpr const char *kPanfrost = "panfrost";
+constexpr uint64_t kBlockBytes = 2 << 20; /* what one table of 4 KiB pages maps, and one fault of a heap backs */
+constexpr uint64_t kLargeBytes = kBlockBytes + kBufferBytes; /* needs a second table */
+
+class GetParam : public OnPanfrost
+{
+public:
+	int act() override
+	{
+		drm_panfrost_get_param args{};
+		args.param = DRM_PANFROST_PARAM_GPU_PROD_ID;
+		return call(fd(), DRM_IOCTL_PANFROST_GET_PARAM, &args);
+	}
+};
+
+/* The buffer is made by the step itself, so it is taken by its handle: an import of its own dma-buf. */
+template <uint64_t kBytes, uint32_t kFlags>
+class CreateBo : public OnPanfrost
+{
+public:
+	int act() override
+	{
+		drm_panfrost_create_bo args{};
+		args.size = kBytes;
+		args.flags = kFlags;
+		int error = call(fd(), DRM_IOCTL_PANFROST_CREATE_BO, &args);
+		handle_ = error ? 0 : args.handle;
+		return error;
+	}
+	Status check() override
+	{
+		UniqueFd dmabuf = export_handle(fd(), handle_);
+		auto buffer = context_->import_dmabuf(dmabuf.get(), kBytes);
+		if (!buffer)
+			return buffer.error();
+		if (Status status = gpu_writes(*context_, **buffer, (*buffer)->address(), kBytes); !status)
+			return status;
+		if (kFlags & PANFROST_BO_HEAP)
+			return {}; /* has no view of the CPU's before a job is through, see drivers/panfrost.cc */
+		auto view = (*buffer)->map();
+		return view ? status_of(store_byte(view->data(), 1), "write to the mapping") : Status(view.error());
+	}
+	UniqueFd share() override { return kFlags & PANFROST_BO_HEAP ? UniqueFd() : export_handle(fd(), handle_); }
+
+private:
+	uint32_t handle_ = 0;
+};
+
+class MmapBo : public OnPanfrostBo
+{
+public:
+	int act() override
+	{
+		drm_panfrost_mmap_bo args{};
+		args.handle = buffer_->handle();
+		int error = call(fd(), DRM_IOCTL_PANFROST_MMAP_BO, &args);
+		offset_ = args.offset;
+		return error;
+	}
+
+protected:
+	uint64_t offset_ = 0;
+};
+
+class Map : public MmapBo
+{
+public:
+	Status set_up() override
+	{
+		if (Status status = MmapBo::set_up(); !status)
+			return status;
+		return status_of(MmapBo::act(), "MMAP_BO");
+	}
+	int act() override
+	{
+		view_ = mmap(nullptr, kBufferBytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd(),
+			     static_cast<off_t>(offset_));
+		return view_ == MAP_FAILED ? errno : 0;
+	}
+	Status check() override
+	{
+		if (int error = store_byte(static_cast<char *>(view_), 1))
+			return status_of(error, "write to the mapping");
+		return MmapBo::check();
+	}
+	~Map() override
+	{
+		if (view_ != MAP_FAILED)
+			munmap(view_, kBufferBytes);
+	}
+
+protected:
+	void *view_ = MAP_FAILED;
+};
+
+class Touch : public Map
+{
+public:
+	Status set_up() override
+	{
+		if (Status status = Map::set_up(); !status)
+			return status;
+		return status_of(Map::act(), "mmap");
+	}
+	int act() override { return store_byte(static_cast<char *>(view_), 1); }
+};
+
+class GetBoOffset : public OnPanfrostBo
+{
+public:
+	int act() override
+	{
+		drm_panfrost_get_bo_offset args{};
+		args.handle = buffer_->handle();
+		return call(fd(), DRM_IOCTL_PANFROST_GET_BO_OFFSET, &args);
+	}
+};
+
+/** Purgeable, and back. */
+class Madvise : public OnPanfrostBo
+{
+public:
+	int act() override
+	{
+		for (uint32_t advice : {PANFROST_MADV_DONTNEED, PANFROST_MADV_WILLNEED}) {
+			drm_panfrost_madvise args{};
+			args.handle = buffer_->handle();
+			args.madv = advice;
+			if (int error = call(fd(), DRM_IOCTL_PANFROST_MADVISE, &args))
+				return error;
+		}
+		return 0;
+	}
+};
+
+class WaitBo : public OnPanfrostBo
+{
+public:
+	int act() override
+	{
+		drm_panfrost_wait_bo args{};
+		args.handle = buffer_->handle();
+		args.timeout_ns = now_ns() + kNsPerS;
+		return call(fd(), DRM_IOCTL_PANFROST_WAIT_BO, &args);
+	}
+};
+
+class PerfcntEnable : public OnPanfrost
+{
+public:
+	int act() override { return enable(1); }
+	Status check() override { return panfrost_works(-1); }
+	~PerfcntEnable() override
+	{
+		if (context_)
+			enable(0);
+	}
+
+protected:
+	int enable(uint32_t on)
+	{
+		drm_panfrost_perfcnt_enable args{};
+		args.enable = on;
+		return call(fd(), DRM_IOCTL_PANFROST_PERFCNT_ENABLE, &args);
+	}
+};
+
+class PerfcntDump : public PerfcntEnable
+{
+public:
+	Status set_up() override
+	{
+		if (Status status = PerfcntEnable::set_up(); !status)
+			return status;
+		return status_of(enable(1), "PERFCNT_ENABLE");
+	}
+	int act() override
+	{
+		drm_panfrost_perfcnt_dump args{};
+		args.buf_ptr = reinterpret_cast<uintptr_t>(values_.data());
+		return call(fd(), DRM_IOCTL_PANFROST_PERFCNT_DUMP, &args);
+	}
+
+private:
+	std::array<char, 64 * 1024> values_{};
+};
+
+template <typename Kind>
+std::unique_ptr<Operation> make()
+{
+	return std::make_unique<Kind>();
+}
+
+std::string unsupported()
+{
+	return driver_missing(kPanfrost);
+}
+
+/* The model answers no command of the counters: PERFCNT_ENABLE or DUMP then time out without any failure. */
+template <typename Kind>
+std::string without_counters()
+{
+	if (std::string reason = unsupported(); !reason.empty())
+		return reason;
+	Kind trial;
+	if (Status status = trial.set_up(); !status)
+		return status.error().reason;
+	int error = trial.act();
+	return error ? std::string("fails with ") + strerrorname_np(error) + " without any failure" : "";
+}
+
+constexpr uint32_t kHeap = PANFROST_BO_HEAP | PANFROST_BO_NOEXEC;
+
+constexpr OperationType kOperations[] = {
+	{"panfrost/get-param", make<GetParam>, unsupported, panfrost_works},
+	{"panfrost/create-bo", make<CreateBo<kBufferBytes, PANFROST_BO_NOEXEC>>, unsupported, panfrost_works},
+	{"panfrost/create-bo-large", make<CreateBo<kLargeBytes, PANFROST_BO_NOEXEC>>, unsupported, panfrost_works},
+	{"panfrost/create-heap", make<CreateBo<kBlockBytes, kHeap>>, unsupported, panfrost_works},
+	{"panfrost/mmap-bo", make<MmapBo>, unsupported, panfrost_works},
+	{"panfrost/mmap", make<Map>, unsupported, panfrost_works},
+	{"panfrost/fault", make<Touch>, unsupported, panfrost_works},
+	{"panfrost/get-bo-offset", make<GetBoOffset>, unsupported, panfrost_works},
+	{"panfrost/madvise", make<Madvise>, unsupported, panfrost_works},
+	{"panfrost/wait-bo", make<WaitBo>, unsupported, panfrost_works},
+	{"panfrost/perfcnt-enable", make<PerfcntEnable>, without_counters<PerfcntEnable>, panfrost_works},
+	{"panfrost/perfcnt-dump", make<PerfcntDump>, without_counters<PerfcntDump>, panfrost_works},
+};
+
+} // namespace
+
+std::span<const OperationType> panfrost_operations()
+{
+	return kOperations;
+}
+
+Status OnPanfrost::set_up()
+{
+	auto context = find_driver(kPanfrost)->open();
+	if (!context)
+		return context.error();
+	context_ = std::move(*context);
+	return {};
+}
+
+Status OnPanfrostBo::set_up()
+{
+	if (Status status = OnPanfrost::set_up(); !status)
+		return status;
+	auto buffer = context_->create_buffer(kBufferBytes);
+	if (!buffer)
+		return buffer.error();
+	buffer_ = std::move(*buffer);
+	return {};
+}
+
+Status OnPanfrostBo::check()
+{
+	auto view = buffer_->map();
+	if (!view)
+		return view.error();
+	if (int error = store_byte(view->data(), 1))
+		return status_of(error, "write to the mapping");
+	return gpu_writes(*context_, *buffer_, buffer_->address(), kBufferBytes);
+}
+
+UniqueFd OnPanfrostBo::share()
+{
+	auto dmabuf = buffer_->export_dmabuf();
+	return dmabuf ? std::move(*dmabuf) : UniqueFd();
+}
+
+Status gpu_writes(Context &context, const Buffer &buffer, uint64_t address, uint64_t bytes)
+{
+	constexpr uint64_t kPage = 4096;
+	constexpr int64_t kLimit = 20 * kNsPerS; /* longer than the watchdog: it is the one to speak */
+	std::vector<GpuWrite> writes;
+	for (uint64_t offset = 0; offset < bytes; offset += kPage)
+		writes.push_back({address + offset, offset});
+	auto slot = context.create_slot(static_cast<unsigned>(writes.size()));
+	if (!slot)
+		return slot.error();
+	(*slot)->describe(writes);
+	if (int error = (*slot)->submit(buffer))
+		return status_of(error, "SUBMIT");
+	if (int error = (*slot)->wait(now_ns() + kLimit))
+		return status_of(error, "wait for a job");
+	auto error = (*slot)->fence_error();
+	if (!error)
+		return error.error();
+	return status_of(*error, "a job that writes to every page: " + std::to_string((*slot)->writes_done()) + " of " +
+					 std::to_string(writes.size()) + " done; fence");
+}
+
+Status panfrost_works(int dmabuf)
+{
+	auto context = find_driver(kPanfrost)->open();
+	if (!context)
+		return context.error();
+	auto buffer =
+		dmabuf >= 0 ? (*context)->import_dmabuf(dmabuf, kBufferBytes) : (*context)->create_buffer(kBufferBytes);
+	if (!buffer)
+		return buffer.error();
+	return gpu_writes(**context, **buffer, (*buffer)->address(), kBufferBytes);
+}
+
+} // namespace drmsqueeze

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+#include "stressors/sweep/round.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fmt/format.h>
+
+namespace drmsqueeze
+{
+
+namespace
+{
+
+void add_fault(Round &round, const std::string &text)
+{
+	round.fault += (round.fault.empty() ? "" : "; ") + text;
+}
+
+void add_fault(Round &round, const char *what, const Status &status)
+{
+	round.hung |= status.error().code == kHung;
+	add_fault(round, fmt::format("{}: {}", what, status.error().reason));
+}
+
+/** The caller, or the thread of the kernel that does the work. */
+Result<FailNth> fail_nth_of(const Root &root, const OperationType &type)
+{
+	if (!type.thread)
+		return FailNth::open(root, 0);
+	auto threads = threads_named(root, type.thread);
+	if (threads.size() != 1)
+		return Error{ENOENT, fmt::format("{} threads are named like {}", threads.size(), type.thread)};
+	return FailNth::open(root, threads.front());
+}
+
+} // namespace
+
+Result<Rounds> Rounds::create(Root root, int64_t patience_ns)
+{
+	auto client = SecondClient::create();
+	if (!client)
+		return client.error();
+	return Rounds(std::move(root), patience_ns, std::move(*client));
+}
+
+/* Nothing but the step stands between arming and disarming. */
+Status Rounds::armed_act(const OperationType &type, uint32_t n, Operation &operation, Round &round)
+{
+	auto fail_nth = fail_nth_of(root_, type);
+	if (!fail_nth)
+		return fail_nth.error();
+	sites_.reset();
+	if (!fail_nth->arm(n))
+		return Error{errno, std::string("fail-nth: ") + strerror(errno)};
+	round.error = operation.act();
+	auto left = fail_nth->disarm();
+	if (!left)
+		return left.error();
+	round.left = *left;
+	round.fired = n != 0 && *left == 0;
+	return {};
+}
+
+Round Rounds::run(const OperationType &type, uint32_t n)
+{
+	Round round;
+	auto operation = type.make();
+	if (Status status = operation->set_up(); !status) {
+		add_fault(round, "set-up", status);
+		return round;
+	}
+	if (Status status = armed_act(type, n, *operation, round); !status) {
+		add_fault(round, "arming", status);
+		return round;
+	}
+	if (round.fired)
+		round.site = sites_.fired();
+	if (round.error && !round.fired)
+		add_fault(round, fmt::format("fails with {} though no allocation did", strerrorname_np(round.error)));
+	else if (round.error && round.error != type.error)
+		add_fault(round, fmt::format("wrong errno {}", strerrorname_np(round.error)));
+	if (round.error) {
+		if (int again = operation->act()) {
+			add_fault(round,
+				  fmt::format("the same once more, with no failure: {}", strerrorname_np(again)));
+			/* Nothing was promised. */
+			return round;
+		}
+	}
+	touch(type, *operation, round);
+	return round;
+}
+
+void Rounds::touch(const OperationType &type, Operation &operation, Round &round)
+{
+	const char *when = round.error   ? "after the retry"
+			   : round.fired ? "success was reported, but"
+					 : "without any failure";
+	if (Status status = thread_->run([&] { return operation.check(); }, patience_ns_); !status)
+		add_fault(round, when, status);
+	if (!type.second_client || round.hung)
+		return;
+	auto index = std::find_if(all_operations().begin(), all_operations().end(),
+				  [&](const OperationType *one) { return one == &type; }) -
+		     all_operations().begin();
+	UniqueFd shared = operation.share();
+	if (Status status = client_->run(static_cast<size_t>(index), shared.get(), patience_ns_); !status)
+		add_fault(round, when, status);
+}
+
+std::vector<FaultSite> Rounds::sites_of(const OperationType &type)
+{
+	Round round;
+	auto operation = type.make();
+	if (!sites_.available() || !operation->set_up() || !armed_act(type, kCountOnly, *operation, round))
+		return {};
+	return sites_.passed();
+}
+
+} // namespace drmsqueeze
