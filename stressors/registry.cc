@@ -11,6 +11,7 @@ namespace drmsqueeze
 {
 
 extern const StressorDescriptor kBoChurn;
+extern const StressorDescriptor kFenceWait;
 extern const StressorDescriptor kSyncFile;
 extern const StressorDescriptor kShrinker;
 extern const StressorDescriptor kDeviceFault;
@@ -22,7 +23,7 @@ namespace
 {
 
 constexpr const StressorDescriptor *kStressors[] = {
-	&kBoChurn, &kSyncFile, &kShrinker, &kDeviceFault, &kErrorSweep, &kTilerHeap, &kTtm,
+	&kBoChurn, &kSyncFile, &kShrinker, &kDeviceFault, &kErrorSweep, &kTilerHeap, &kTtm, &kFenceWait,
 };
 
 } // namespace

@@ -5,7 +5,6 @@
 #include <cerrno>
 #include <fmt/format.h>
 #include <unistd.h>
-#include <xf86drm.h>
 
 #include "agent/clock.h"
 #include "stressors/patience.h"
@@ -15,8 +14,6 @@ namespace drmsqueeze
 
 namespace
 {
-
-constexpr uint64_t kBufferBytes = 4096;
 
 bool writes(Access access)
 {
@@ -30,80 +27,6 @@ size_t count_pending(const std::vector<FenceInfo> &fences)
 }
 
 } // namespace
-
-Result<Exporter> Exporter::open(const std::string &name)
-{
-	Exporter exporter(name);
-	if (name == "udmabuf") {
-		auto device = Udmabuf::open();
-		if (!device)
-			return device.error();
-		exporter.udmabuf_ = std::move(*device);
-	} else if (name == "dma-heap") {
-		auto device = DmaHeap::open();
-		if (!device)
-			return device.error();
-		exporter.heap_ = std::move(*device);
-	} else {
-		const Driver *driver = find_driver(name);
-		if (!driver)
-			return Error{ENODEV, "no driver " + name};
-		auto context = driver->open();
-		if (!context)
-			return context.error();
-		exporter.context_ = std::move(*context);
-	}
-	return exporter;
-}
-
-Result<Exporter::Exported> Exporter::create() const
-{
-	if (udmabuf_ || heap_) {
-		auto dmabuf = udmabuf_ ? udmabuf_->create(kBufferBytes) : heap_->create(kBufferBytes);
-		if (!dmabuf)
-			return dmabuf.error();
-		return Exported{nullptr, std::move(*dmabuf)};
-	}
-	auto bo = context_->create_buffer(kBufferBytes);
-	if (!bo)
-		return bo.error();
-	auto dmabuf = (*bo)->export_dmabuf();
-	if (!dmabuf)
-		return dmabuf.error();
-	return Exported{std::move(*bo), DmaBuf(std::move(*dmabuf))};
-}
-
-const Exporter *SyncDevices::find(std::string_view name) const
-{
-	for (const Exporter &exporter : exporters)
-		if (exporter.name() == name)
-			return &exporter;
-	return nullptr;
-}
-
-Result<SyncDevices> SyncDevices::open(const std::vector<std::string> &exporters)
-{
-	SyncDevices devices;
-	for (const std::string &name : exporters) {
-		auto exporter = Exporter::open(name);
-		if (!exporter)
-			return exporter.error();
-		devices.exporters.push_back(std::move(*exporter));
-	}
-	for (const char *name : {"panfrost", "virtio_gpu"})
-		if (!devices.find(name))
-			if (auto other = Exporter::open(name))
-				devices.exporters.push_back(std::move(*other));
-	for (const Exporter &exporter : devices.exporters) {
-		int fd = exporter.context() ? exporter.context()->fd() : -1;
-		uint64_t timelines = 0;
-		if (fd >= 0 && devices.syncobj_fd < 0 && Syncobj::create(fd))
-			devices.syncobj_fd = fd;
-		if (fd >= 0 && drmGetCap(fd, DRM_CAP_SYNCOBJ_TIMELINE, &timelines) == 0 && timelines)
-			devices.timeline_fd = fd;
-	}
-	return devices;
-}
 
 SyncBench::SyncBench(const SyncDevices &devices, const Exporter &exporter, bool mutated, std::function<bool()> may_wait)
 	: devices_(devices), exporter_(exporter), mutated_(mutated), may_wait_(std::move(may_wait)), fences_(1)
@@ -261,6 +184,14 @@ void SyncBench::expect_status(const SyncFile &file, int status, const char *rule
 		return;
 	if (auto found = take(file.status()))
 		expect(found->status == status, rule);
+}
+
+void SyncBench::look_for_hidden_error(const SyncFile &file)
+{
+	if (stopped())
+		return;
+	if (auto found = take(file.status()))
+		hidden_error_ = found->status == 1;
 }
 
 void SyncBench::require(const Status &status)

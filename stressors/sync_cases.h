@@ -37,6 +37,13 @@ const SyncCase *find_sync_case(std::string_view name);
 /** Empty, or what is missing for @sync_case with buffers of @exporter. */
 const char *missing_for(const SyncCase &sync_case, const SyncDevices &devices, const Exporter &exporter);
 
+/* Of sync_merge_cases.cc. */
+void try_merge(SyncBench &bench);
+void try_merge_timeline(SyncBench &bench);
+void try_merge_signalled(SyncBench &bench);
+void try_error(SyncBench &bench);
+void try_error_waited(SyncBench &bench);
+
 /* Of sync_object_cases.cc. */
 void try_syncobj(SyncBench &bench);
 void try_syncobj_timeline(SyncBench &bench);

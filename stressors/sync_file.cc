@@ -29,6 +29,7 @@ struct CaseCounts {
 	std::atomic<uint64_t> violated;
 	std::atomic<uint64_t> failed;
 	std::atomic<uint64_t> unverified;
+	std::atomic<uint64_t> hidden_errors;
 	std::array<std::atomic<uint64_t>, kMaxErrno> errors;
 };
 
@@ -138,13 +139,17 @@ public:
 			return nullptr;
 		auto rows = nlohmann::json::array();
 		uint64_t unverified = 0;
+		uint64_t hidden_errors = 0;
 		for (const SyncCase *sync_case : options_.cases) {
 			const CaseCounts &counts = counts_of(*sync_case);
 			unverified += counts.unverified.load();
+			hidden_errors += counts.hidden_errors.load();
 			rows.push_back({sync_case->name, counts.executed.load(), counts.violated.load(),
 					counts.failed.load(), errors_in_words(counts)});
 		}
-		return {{"counts", {{"errors_after_which_the_reservation_could_not_be_read", unverified}}},
+		return {{"counts",
+			 {{"errors_after_which_the_reservation_could_not_be_read", unverified},
+			  {"merged_files_whose_status_hides_an_error", hidden_errors}}},
 			{"tables",
 			 {{{"title", "Rules of dma-bufs and sync files"},
 			   {"columns", {"case", "executed", "violated", "failed", "errors"}},
@@ -200,6 +205,7 @@ private:
 		SyncBench::Verdict verdict = bench.finish();
 		CaseCounts &counts = counts_of(*turn.sync_case);
 		counts.executed++;
+		counts.hidden_errors += bench.hidden_error();
 		auto reason = fmt::format("{}: {}", turn.sync_case->name, verdict.reason);
 		switch (verdict.what) {
 		case SyncBench::Verdict::kept:

@@ -70,6 +70,7 @@ Result<std::vector<FenceInfo>> SyncFile::fences() const
 	if (drmIoctl(fd_.get(), SYNC_IOC_FILE_INFO, &info) != 0)
 		return error_of("SYNC_IOC_FILE_INFO with a list");
 	std::vector<FenceInfo> fences;
+	fences.reserve(list.size());
 	for (const sync_fence_info &fence : list)
 		fences.push_back(
 			{fence.driver_name, fence.obj_name, fence.status, static_cast<int64_t>(fence.timestamp_ns)});
