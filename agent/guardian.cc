@@ -119,6 +119,9 @@ public:
 			auto entry = injector->report();
 			entry["restored"] = restored;
 			list.push_back(std::move(entry));
+			for (const RunFile &file : injector->files())
+				if (!file.content.empty())
+					send_file(recorder_, control_, file.name, file.content);
 		}
 		send_file(recorder_, control_, "injections.json", list.dump(1) + "\n");
 		auto reports = nlohmann::json::array();

@@ -28,6 +28,12 @@ struct InjectorSeat {
 		{}; /* which clients are to join before they begin; empty: they stay where they are */
 };
 
+/** A file for the run directory. */
+struct RunFile {
+	std::string name;
+	std::string content;
+};
+
 class Injector
 {
 public:
@@ -68,6 +74,9 @@ public:
 	 * more to say, `counts` and `tables` as Stressor::report() has them.
 	 */
 	virtual nlohmann::json report() const = 0;
+
+	/** After release(): what else belongs into the run directory; empty files are left out. */
+	virtual std::vector<RunFile> files() const { return {}; }
 
 	/** Its promise was to fire, and it did not. */
 	virtual bool never_fired() const { return false; }

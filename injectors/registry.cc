@@ -5,6 +5,7 @@ namespace drmsqueeze
 {
 
 extern const InjectorDescriptor kHog;
+extern const InjectorDescriptor kStressNg;
 extern const InjectorDescriptor kFailFunction;
 extern const InjectorDescriptor kFailNth;
 extern const InjectorDescriptor kFailPageAlloc;
@@ -19,8 +20,8 @@ namespace
 {
 
 constexpr const InjectorDescriptor *kInjectors[] = {
-	&kHog,       &kFailFunction, &kFailNth,      &kFailPageAlloc, &kFailSlab,
-	&kTtmLimits, &kModelFault,   &kShrinkerScan, &kTrap,          &kMemcg,
+	&kHog,        &kFailFunction, &kFailNth, &kFailPageAlloc, &kFailSlab, &kTtmLimits,
+	&kModelFault, &kShrinkerScan, &kTrap,    &kMemcg,         &kStressNg,
 };
 
 } // namespace

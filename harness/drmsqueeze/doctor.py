@@ -12,6 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from drmsqueeze import guest as guests
 from drmsqueeze import cache, execute, kernels, scenario, targets
 from drmsqueeze.errors import DrmsqueezeError, InfrastructureError
 from drmsqueeze.machines import vm
@@ -79,7 +80,8 @@ def _guest_checks(lab: execute.Lab) -> list[Check]:
     traps = [{"trap": name} for name in schema["traps"]["items"]["properties"]["trap"]["enum"]]
     everything = {"driver": "panfrost", "model": "mali-jm", "companions": [name for name in targets.TARGETS if name != "panfrost"]}
     said = _agent_json(vm.run_command(
-        lab.guest("lab"), machine.name, CAPABILITIES, targets.modules(everything, traps, stressors=targets.STRESSOR_MODULES),
+        lab.guest("lab").carrying(sorted(guests.TOOLS)), machine.name, CAPABILITIES,
+        targets.modules(everything, traps, stressors=targets.STRESSOR_MODULES),
         hardware=vm.Hardware(ram_mib=512, devices=tuple(targets.devices(everything)))))
     checks += [Check(f"vm: driver {name}", answer["can"], answer.get("reason") or "opens") for name, answer in said["drivers"].items()]
     checks += [_stressor(name, answer) for name, answer in said["stressors"].items()]

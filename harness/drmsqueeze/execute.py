@@ -146,7 +146,7 @@ def execute(lab: Lab, scenario: Scenario, run: PlannedRun, kernel: str, director
     `watch` is called at every poll, with the machine and the journal so far. Raises InfrastructureError where the lab cannot be
     built; whatever becomes of the guest is a fact of the run.
     """
-    guest = lab.guest(kernel)
+    guest = lab.guest(kernel).carrying(guests.tools_of(scenario["injectors"]))
     accelerator = lab.accelerator
     time_scale = scenario.document.get("time_scale", accelerator.time_scale)
     document = scenario.scaled(time_scale)

@@ -7,8 +7,10 @@ import shutil
 import stat
 import subprocess
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from drmsqueeze import TOP, cache, progress
 from drmsqueeze.errors import InfrastructureError
@@ -18,6 +20,9 @@ from drmsqueeze.targets import STRESSOR_MODULES, TARGETS
 BUSYBOX = Path("/bin/busybox")
 INIT = LAB / "guest" / "init"
 PROGRAMS = ("drmsqueeze-agent", "drmsqueeze-bench")
+# What injectors start, by their kind. An initramfs is memory of the guest for good, and stress-ng with its libraries is 33 MB of it: so
+# they are only in images of guests whose scenario names them.
+TOOLS: Mapping[str, Path] = {"stress-ng": Path("/usr/bin/stress-ng")}
 CPP_INPUTS = [TOP / name for name in ("CMakeLists.txt", "agent", "stressors", "injectors", "bench")]
 # Kernel modules in every image beside ours and what these depend on: target drivers, and for the model's tests and the WARN self-test.
 EXTRA_MODULES = ("kunit", "lkdtm", *(target.module for target in TARGETS.values()), *itertools.chain(*STRESSOR_MODULES.values()))
@@ -87,6 +92,20 @@ def pack(root: Path, image: Path) -> None:
                        input=names.encode(), stdout=out)
 
 
+def _install_programs(root: Path, programs: Iterable[tuple[Path, Path]]) -> None:
+    """Copy programs, each to its place in the image, and the shared libraries that they need."""
+    for program, destination in programs:
+        for file, place in [(program, root / destination), *((lib, root / str(lib).lstrip("/")) for lib in _shared_libraries(program))]:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, place)
+            place.chmod(place.stat().st_mode | stat.S_IXUSR)
+
+
+def tools_of(injectors: Iterable[Mapping[str, Any]]) -> Sequence[str]:
+    """Which tools a scenario's injectors need in the guest."""
+    return sorted({injector["kind"] for injector in injectors} & TOOLS.keys())
+
+
 @dataclass(frozen=True)
 class Guest:
     """All that QEMU needs to start one kernel with its modules and programs."""
@@ -101,6 +120,30 @@ class Guest:
         ours = [path for path in self.modules.all() if path.stem == name]
         return ours[0] if ours else next(self.kernel.modules.rglob(f"{name}.ko"))
 
+    def carrying(self, tools: Sequence[str]) -> "Guest":
+        """The same guest with tools of this host in its image (entries of TOOLS): a second archive, appended to the first.
+
+        Raises InfrastructureError where one is not installed here.
+        """
+        if not tools:
+            return self
+        for tool in tools:
+            if not TOOLS[tool].exists():
+                raise InfrastructureError(f"{TOOLS[tool]} is missing; install the package {tool} (debian-packages.txt)")
+
+        def build(path: Path) -> None:
+            with tempfile.TemporaryDirectory() as scratch:
+                root = Path(scratch) / "root"
+                _install_programs(root, ((TOOLS[tool], TOOLS[tool].relative_to("/")) for tool in tools))
+                pack(root, Path(scratch) / "tools.cpio")
+                with (path / "initramfs.cpio").open("wb") as out:
+                    for archive in (self.initramfs, Path(scratch) / "tools.cpio"):
+                        out.write(archive.read_bytes())
+
+        inputs = {"base": self.initramfs.parent.name, "layout": cache.file_digest(Path(__file__)),
+                  **{tool: cache.file_digest(TOOLS[tool]) for tool in tools}}
+        return replace(self, initramfs=cache.get("images", inputs, build) / "initramfs.cpio")
+
 
 def prepare(spec: KernelSpec, kernel: LabKernel, models: Path = LAB / "models") -> Guest:
     """Build, or find in the cache, the modules, the programs and the initramfs of a kernel.
@@ -113,12 +156,7 @@ def prepare(spec: KernelSpec, kernel: LabKernel, models: Path = LAB / "models") 
     def build(path: Path) -> None:
         with tempfile.TemporaryDirectory() as scratch:
             root = Path(scratch)
-            for program in [BUSYBOX, *(programs / p for p in PROGRAMS)]:
-                for file, place in [(program, root / "bin" / program.name),
-                                    *((lib, root / str(lib).lstrip("/")) for lib in _shared_libraries(program))]:
-                    place.parent.mkdir(parents=True, exist_ok=True)
-                    shutil.copy(file, place)
-                    place.chmod(place.stat().st_mode | stat.S_IXUSR)
+            _install_programs(root, ((program, Path("bin") / program.name) for program in [BUSYBOX, *(programs / p for p in PROGRAMS)]))
             shutil.copy(INIT, root / "init")
             _install_modules(root, kernel, modules)
             pack(root, path / "initramfs.cpio")

@@ -96,6 +96,10 @@ def _contradictions(document: dict[str, Any]) -> Iterator[str]:
         yield f"/injectors: found {kinds.count(kind)} of kind \"{kind}\"; expected one, for they would write the same knobs"
     if min(document["levels"]) < 1 and "hog" not in kinds:
         yield "/levels: found a level below 1 and no injector of kind \"hog\"; expected one, for nothing else makes a level"
+    for i, injector in enumerate(document["injectors"]):
+        ways = sorted({"stressors", "args", "job_file"} & injector.keys())
+        if injector["kind"] == "stress-ng" and len(ways) != 1:
+            yield f'/injectors/{i}: found {", ".join(ways) or "none"} of "stressors", "args" and "job_file"; expected exactly one'
     if min(document["levels"]) < 1 and any("steer" in injector for injector in document["injectors"]):
         yield "/levels: found a level below 1 and a hog that steers; expected one or the other, for it holds what its target wants"
     for kernel, wanted in document["expect"].items():

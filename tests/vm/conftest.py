@@ -5,7 +5,7 @@ import copy
 import json
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,7 +96,8 @@ KILLED = {
 }
 
 
-def kill_midway(lab: Lab, tmp_path: Path, members: dict[str, Any], read: str, armed: str, killed: str, then: str) -> tuple[str, str, str]:
+def kill_midway(lab: Lab, tmp_path: Path, members: dict[str, Any], read: str, armed: str, killed: str, then: str,
+                tools: Sequence[str] = ()) -> tuple[str, str, str]:
     """In a guest's own shell: start a run of PLANTED with these members, whose first job never ends, and kill -9 part of the agent.
 
     `armed` is a condition of the shell that says when the run is under way. Returns checksums of what the command `read` prints: before
@@ -107,7 +108,7 @@ def kill_midway(lab: Lab, tmp_path: Path, members: dict[str, Any], read: str, ar
     request = {"schema": "drmsqueeze.request/1", "scenario": scenario, "level": 1.0, "seed": 1, "time_scale": 4}
     ring = Ring(tmp_path / "ring", request | {name: scenario[name] for name in ("deadline_ms", "grace_ms", "driver_timeout_ms")})
     modules = targets.modules(scenario["target"], [], scenario["driver_timeout_ms"])
-    with Vm(lab.guest("lab"), lab.accelerator.name, Hardware(), modules, tmp_path / "console.log", mode="shell",
+    with Vm(lab.guest("lab").carrying(tools), lab.accelerator.name, Hardware(), modules, tmp_path / "console.log", mode="shell",
             ring=tmp_path / "ring") as vm:
         vm.wait_up()
 

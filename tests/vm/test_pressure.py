@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from drmsqueeze_results.model import Status
 
 from drmsqueeze.execute import Lab
 
@@ -102,6 +103,50 @@ def test_hog_keeps_pressure_up(run_one: RunOne) -> None:
     half = waited[len(waited) // 2:]
     assert half[-1] - half[0] > 100_000, f"no pressure: {waited}"
     assert injection(done, "hog")["counts"]["shrunk_kib"] > 0, done.story
+
+
+VM = {"kind": "stress-ng", "stressors": [{"name": "vm", "options": ["--vm-bytes", "32M", "--vm-keep"]}]}
+
+
+@pytest.mark.parametrize("way", [VM, {"kind": "stress-ng", "args": ["--vm", "1", "--vm-bytes", "32M", "--vm-keep"]},
+                                 {"kind": "stress-ng", "job_file": "vm 1\nvm-bytes 32M\nvm-keep"}], ids=["stressors", "args", "job_file"])
+def test_stress_ng_works_and_its_metrics_are_kept(run_one: RunOne, way: dict[str, Any]) -> None:
+    done = run_one(stressors=[{"kind": "tiler-heap", "heap_mib": 2, "jobs": 20, "rate_hz": 5}], injectors=[way])
+    assert done.fates == {"completed": 20}, done.story
+    ops = injection(done, "stress-ng")["counts"]["bogo_ops_vm"]
+    assert ops > 0 and fired(done, "stress-ng") == ops, done.story
+    assert f"bogo-ops: {ops}" in (done.directory / "stress-ng.yaml").read_text()
+    assert "dispatching hogs" in (done.directory / "stress-ng.log").read_text()
+    left = samples(done, "mem_available_kib")
+    assert left[0] - min(left) > 24 * 1024, f"32 MiB were never taken: {left}"
+    assert done.run.restored is True, done.story
+
+
+def test_stress_ng_that_refuses_its_options_is_an_error(run_one: RunOne) -> None:
+    done = run_one(injectors=[{"kind": "stress-ng", "args": ["--no-such-option"]}])
+    assert done.run.status is Status.ERROR and "no-such-option" in (done.directory / "console.log").read_text(), done.story
+    assert done.run.jobs.submitted == 0
+
+
+def test_stress_ng_is_stopped_while_phases_want_none(run_one: RunOne) -> None:
+    """A stressor that takes and gives back all the time: while it is stopped, MemAvailable stands still."""
+    done = run_one(stressors=LONG, injectors=[{"kind": "stress-ng", "stressors": [{"name": "vm", "options": ["--vm-bytes", "32M"]}]}],
+                   phases=[{"kind": "release", "duration_ms": 500}, {"kind": "ramp", "duration_ms": 1}, {"kind": "hold", "duration_ms": 1500}])
+    begun = [phase["begun_s"] for phase in json.loads((done.directory / "facts.json").read_text())["phases"]]
+    table = [json.loads(line) for line in (done.directory / "samples.jsonl").read_text().splitlines()]
+    idle = [s["mem_available_kib"] for s in table if begun[0] < s["t_s"] < begun[1]]
+    loaded = [s["mem_available_kib"] for s in table if s["t_s"] > begun[2]]
+    assert max(idle) - min(idle) < 16 * 1024 < max(loaded) - min(loaded), (idle, loaded)
+    assert set(done.fates) == {"completed"} and (fired(done, "stress-ng") or 0) > 0, done.story
+
+
+def test_nothing_of_stress_ng_is_left_after_sigkill_of_the_guardian(lab: Lab, tmp_path: Path) -> None:
+    """Its stressors ask to be told when it dies, and it dies with the guardian."""
+    read = "for i in 1 2 3 4 5 6 7 8 9 10; do pidof stress-ng stress-ng-vm >/dev/null || break; sleep 1; done; grep -lE '^stress-ng' /proc/[0-9]*/comm | wc -l"
+    found, midway, left = kill_midway(lab, tmp_path, {"injectors": [VM]}, read, "grep -q dispatching /run/drmsqueeze/stress-ng/log",
+                                      *KILLED["guardian"], tools=["stress-ng"])
+    assert midway != found, "stress-ng was never there"
+    assert left == found
 
 
 @pytest.mark.parametrize(("killed", "then"), [KILLED["supervisor"], KILLED["all"]], ids=["supervisor", "all"])
