@@ -30,7 +30,7 @@ def test_every_rule_is_kept_and_every_check_finds_it_broken(run_one: RunOne) -> 
     assert all(executed > 0 and violated == failed == 0 for executed, violated, failed, _ in cases(clean).values()), cases(clean)
 
     [report] = json.loads((clean.directory / "stressors.json").read_text())
-    # Known, and explained in docs/writing-a-scenario.md: a merged file that nobody waited for. Gone once the kernel mends it.
+    # Known, and explained in docs/stressors.md: a merged file that nobody waited for. Gone once the kernel mends it.
     assert report["counts"]["merged_files_whose_status_hides_an_error"] == cases(clean)["error"][0], report["counts"]
 
     broken = run_one(base=SYNC, stressors=[SYNC["stressors"][0] | {"mutated": True}])
