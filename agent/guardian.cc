@@ -197,9 +197,13 @@ private:
 	{
 		if (pid == supervisor_)
 			supervisor_ = 0;
-		for (auto &injector : injectors_)
-			if (injector->lost_process(pid))
-				recorder_.put({.kind = Kind::witness, .a = pid, .text = "hog-killed"});
+		for (auto &injector : injectors_) {
+			if (!injector->lost_process(pid))
+				continue;
+			std::string name = injector->report()["injector"];
+			std::string text = name == "hog" ? "hog-killed" : "injector-killed " + name;
+			recorder_.put({.kind = Kind::witness, .a = pid, .text = text});
+		}
 	}
 
 	void arm()

@@ -19,10 +19,11 @@ _HANG = frozenset({Outcome.HUNG, Outcome.STALLED})
 NOT_RESTORED = "not-restored"
 MACHINE_SILENT = "machine-silent"
 HOG_KILLED = "hog-killed"
+INJECTOR_KILLED = "injector-killed"
 CLIENT_KILLED = "client-killed"
 KINDS = frozenset(
     {rule.kind for rule in RULES if rule.kind != "oom-kill"} | {f"oom-kill-{who}" for who, _ in VICTIMS}
-    | {NOT_RESTORED, MACHINE_SILENT, HOG_KILLED, CLIENT_KILLED})
+    | {NOT_RESTORED, MACHINE_SILENT, HOG_KILLED, INJECTOR_KILLED, CLIENT_KILLED})
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ def _fact_findings(data: RunData, matches: Sequence[Match], witnesses: Sequence[
     if facts.machine.ended is Ended.PANIC and not any(m.kind.startswith("panic") for m in matches):
         add("panic", Severity.ERROR, None, "the machine reported a panic; the console has no message of it", False)
     for witness in facts.witnesses:
-        if witness.kind in (HOG_KILLED, CLIENT_KILLED):
+        if witness.kind in (HOG_KILLED, INJECTOR_KILLED, CLIENT_KILLED):
             add(witness.kind, Severity.WARNING, witness.first_s, witness.text or witness.kind,
                 witness.kind == CLIENT_KILLED and under_pressure(data))
     return found

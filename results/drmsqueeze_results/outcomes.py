@@ -102,8 +102,8 @@ def _never_fired(case: _Case) -> Iterator[tuple[Status, str, str]]:
 def _hog(case: _Case) -> Iterator[tuple[Status, str, str]]:
     for found in case.found:
         kind = found.finding.kind
-        if kind in (findings.HOG_KILLED, "oom-kill-hog", "oom-kill-agent") and not found.finding.expected:
-            who = "agent" if kind.endswith("agent") else "hog"
+        if kind in (findings.HOG_KILLED, findings.INJECTOR_KILLED, "oom-kill-hog", "oom-kill-agent") and not found.finding.expected:
+            who = next((who for who in ("agent", "injector") if who in kind), "hog")
             lost = "its eyes" if who == "agent" else "its pressure"
             yield Status.ERROR, f"{who}-killed", f"The {who} was killed, and the run lost {lost}."
 

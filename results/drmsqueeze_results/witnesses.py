@@ -14,10 +14,10 @@ SIGNS = {
     "probe-failed": True, "hung-task": True, "soft-lockup": True, "hard-lockup": True, "rcu-stall": True,
     "workqueue-stall": True, "panic-hung": True, "blocked-tasks": True,
     "heartbeat-lost": False,
-    "probe-ok": False, "trap-not-fired": False, "oom-kill": False, "hog-killed": False, "client-killed": False,
+    "probe-ok": False, "trap-not-fired": False, "oom-kill": False, "hog-killed": False, "injector-killed": False, "client-killed": False,
     "not-restored": False,
 }
-_NOT_LISTED = frozenset({"probe-ok", "trap-not-fired", "oom-kill", "hog-killed", "client-killed", "not-restored"})
+_NOT_LISTED = frozenset({"probe-ok", "trap-not-fired", "oom-kill", "hog-killed", "injector-killed", "client-killed", "not-restored"})
 
 
 def _order(witness: Witness) -> tuple[bool, float]:

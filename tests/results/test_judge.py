@@ -299,3 +299,9 @@ def test_what_stressors_and_injectors_tell_is_kept_and_shown(golden: Golden) -> 
 def test_a_stall_says_how_long_after_the_release_it_completed(golden: Golden) -> None:
     (stalled,) = consider(golden("stalled")).fates.others
     assert stalled.reason == "completed 1.2 s after all was given back"
+
+
+def test_a_run_that_lost_an_injector_is_an_error(golden: Golden) -> None:
+    directory = golden("completed")
+    edit(directory / "facts.json", witnesses=[{"kind": "injector-killed", "first_s": 3.0, "count": 1, "job": None, "text": "memcg"}])
+    assert judge(directory).verdict.reason_code == "injector-killed"
