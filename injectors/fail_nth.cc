@@ -6,6 +6,7 @@
  * mm/fail_page_alloc.c), and so does the stack filter (should_fail_ex(), lib/fault-inject.c).
  */
 #include "injectors/fault_attr.h"
+#include "injectors/task_marks.h"
 
 namespace drmsqueeze
 {
@@ -16,7 +17,8 @@ namespace
 constexpr FaultKind kSlab = {"fail-nth", "/sys/kernel/debug/failslab", "CONFIG_FAILSLAB"};
 constexpr FaultKind kPages = {"fail-nth", "/sys/kernel/debug/fail_page_alloc", "CONFIG_FAIL_PAGE_ALLOC"};
 constexpr const char *kUnstable = "/sys/module/panfrost/parameters/unstable_ioctls";
-constexpr uint64_t kTimes = 1000000000; /* should_fail_ex() counts down from it, with fail-nth too */
+constexpr const char *kKernelThreads = "irq/*"; /* in which operations of the sweep allocate */
+constexpr uint64_t kTimes = 1000000000;         /* should_fail_ex() counts down from it, with fail-nth too */
 
 struct Options {
 	FaultScope scope; /* all, or a stack */
@@ -54,6 +56,11 @@ public:
 			status = pages_.arm(seat);
 		if (status && unstable_ioctls_)
 			status = seat.journal.turn(seat.root.path(kUnstable), "Y");
+		/* Armed by a client that may be killed meanwhile: who restores puts these back with the rest. */
+		if (auto threads = matching_tasks(seat.root, kKernelThreads))
+			for (const std::string &task : *threads)
+				if (status)
+					status = seat.journal.turn(seat.root.path("/proc/" + task + "/fail-nth"), "0");
 		return status;
 	}
 

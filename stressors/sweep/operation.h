@@ -36,6 +36,9 @@ public:
 	/** Is there what a success promises, and does it work? Called in a second thread. */
 	virtual Status check() { return {}; }
 
+	/** What is to hold although the retry has failed as well; in the second thread too. */
+	virtual Status check_after_failure() { return {}; }
+
 	/** What another process can be handed, a dma-buf or a sync file; none: it has to do with its own. */
 	virtual UniqueFd share() { return {}; }
 };

@@ -54,15 +54,15 @@ public:
 			return status;
 		return next_heap();
 	}
+	Status check_after_failure() override { return next_heap(); }
 
-protected:
+private:
 	Status next_heap()
 	{
 		auto next = context_->create_heap(kHeapBytes);
 		return next ? gpu_writes(*context_, **next, (*next)->address(), 1) : Status(next.error());
 	}
 
-private:
 	std::unique_ptr<Buffer> heap_;
 	std::unique_ptr<JobSlot> slot_;
 };

@@ -80,24 +80,22 @@ Round Rounds::run(const OperationType &type, uint32_t n)
 		add_fault(round, fmt::format("fails with {} though no allocation did", strerrorname_np(round.error)));
 	else if (round.error && round.error != type.error)
 		add_fault(round, fmt::format("wrong errno {}", strerrorname_np(round.error)));
-	if (round.error) {
-		if (int again = operation->act()) {
-			add_fault(round,
-				  fmt::format("the same once more, with no failure: {}", strerrorname_np(again)));
-			/* Nothing was promised. */
-			return round;
-		}
-	}
-	touch(type, *operation, round);
+	int again = round.error ? operation->act() : 0;
+	if (again)
+		add_fault(round, fmt::format("the same once more, with no failure: {}", strerrorname_np(again)));
+	touch(type, *operation, again != 0, round);
 	return round;
 }
 
-void Rounds::touch(const OperationType &type, Operation &operation, Round &round)
+void Rounds::touch(const OperationType &type, Operation &operation, bool failed_again, Round &round)
 {
-	const char *when = round.error   ? "after the retry"
+	const char *when = failed_again  ? "after it failed twice"
+			   : round.error ? "after the retry"
 			   : round.fired ? "success was reported, but"
 					 : "without any failure";
-	if (Status status = thread_->run([&] { return operation.check(); }, patience_ns_); !status)
+	if (Status status = thread_->run(
+		    [&] { return failed_again ? operation.check_after_failure() : operation.check(); }, patience_ns_);
+	    !status)
 		add_fault(round, when, status);
 	if (!type.second_client || round.hung)
 		return;

@@ -46,7 +46,7 @@ private:
 	}
 
 	Status armed_act(const OperationType &type, uint32_t n, Operation &operation, Round &round);
-	void touch(const OperationType &type, Operation &operation, Round &round);
+	void touch(const OperationType &type, Operation &operation, bool failed_again, Round &round);
 
 	Root root_;
 	FaultSites sites_;

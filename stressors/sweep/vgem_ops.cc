@@ -182,7 +182,7 @@ public:
 		return status_of(Attach::act(), "FENCE_ATTACH");
 	}
 	int act() override { return signal(); }
-	Status check() override { return OnBuffer::check(); }
+	Status check() override { return pages_work(); }
 };
 
 template <typename Kind>
