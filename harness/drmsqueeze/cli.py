@@ -293,7 +293,7 @@ def _positive(text: str) -> int:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code (design, section 2)."""
+    """Run one command; returns the exit code (README, "Using it")."""
     args: Any = _parser().parse_args(argv)
     for number in (signal.SIGTERM, signal.SIGHUP):  # so that guests are ended and scratch files removed
         signal.signal(number, signal.default_int_handler)

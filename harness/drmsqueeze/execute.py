@@ -19,7 +19,7 @@ from drmsqueeze.ring import Ring
 from drmsqueeze.scenario import Scenario
 
 POLL_S = 0.02
-# The agent beats every 200 ms x time scale; 25 missed beats make a machine silent (design, section 6).
+# The agent beats every 200 ms x time scale; 25 missed beats make a machine silent.
 SILENT_S = 25 * 0.2
 # The agent's own work before the first job and after the last: filling memory, probe, restoring.
 OVERHEAD_S = 60.0

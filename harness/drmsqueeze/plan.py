@@ -13,7 +13,7 @@ from drmsqueeze.scenario import Scenario
 
 SCHEMA = "drmsqueeze.plan/1"
 ALPHA = 0.05
-# Failing and locking up compete with each other, and are what a choice of GFP flags trades (design, section 5).
+# Failing and locking up compete with each other, and are what a choice of GFP flags trades.
 PRIMARY_OUTCOMES = ("failed", "hung")
 
 

@@ -97,7 +97,7 @@ KILLED = {
 
 
 def kill_midway(lab: Lab, tmp_path: Path, members: dict[str, Any], read: str, armed: str, killed: str, then: str,
-                tools: Sequence[str] = ()) -> tuple[str, str, str]:
+                tools: Sequence[str] = (), level: float = 1.0) -> tuple[str, str, str]:
     """In a guest's own shell: start a run of PLANTED with these members, whose first job never ends, and kill -9 part of the agent.
 
     `armed` is a condition of the shell that says when the run is under way. Returns checksums of what the command `read` prints: before
@@ -105,7 +105,7 @@ def kill_midway(lab: Lab, tmp_path: Path, members: dict[str, Any], read: str, ar
     """
     scenario = parse(json.dumps(PLANTED | {"model_faults": [{"fault": "never_finish", "count": -1}], "deadline_ms": 600000,
                                            "driver_timeout_ms": 600000} | members), "sigkill").scaled(1)
-    request = {"schema": "drmsqueeze.request/1", "scenario": scenario, "level": 1.0, "seed": 1, "time_scale": 4}
+    request = {"schema": "drmsqueeze.request/1", "scenario": scenario, "level": level, "seed": 1, "time_scale": 4}
     ring = Ring(tmp_path / "ring", request | {name: scenario[name] for name in ("deadline_ms", "grace_ms", "driver_timeout_ms")})
     modules = targets.modules(scenario["target"], [], scenario["driver_timeout_ms"])
     with Vm(lab.guest("lab").carrying(tools), lab.accelerator.name, Hardware(), modules, tmp_path / "console.log", mode="shell",

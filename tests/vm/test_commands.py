@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from drmsqueeze import TOP
+from drmsqueeze import TOP, scenario
 
 SMALL: dict[str, Any] = {
     "schema": "drmsqueeze.scenario/1", "name": "small", "description": "Four jobs.",
@@ -131,8 +131,12 @@ def test_doctor_and_lists() -> None:
     done = drmsqueeze("doctor", "--json")
     checks = {check["subject"]: check for check in json.loads(done.stdout)["checks"]}
     assert done.returncode == 0, done.stdout
-    for subject in ("vm: stressor tiler-heap", "vm: injector hog", "vm: injector fail-page-alloc"):
-        assert checks[subject]["can"], checks[subject]
+    schema = json.loads(scenario.SCHEMA.read_text())["properties"]
+    for part in ("stressor", "injector"):
+        for kind in schema[f"{part}s"]["items"]["properties"]["kind"]["enum"]:
+            assert checks[f"vm: {part} {kind}"]["can"], checks[f"vm: {part} {kind}"]
+    drivers = checks["vm: stressor tiler-heap"]["drivers"]
+    assert drivers["panfrost"] is None and drivers["vgem"] == "no heaps", "a reason for each driver that cannot"
     churn = checks["vm: stressor bo-churn"]
     assert set(churn["drivers"].values()) == {None}, churn
     assert "panfrost" not in churn["limits"]

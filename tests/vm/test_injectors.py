@@ -15,7 +15,7 @@ from conftest import KILLED, PLANTED, Executed, RunOne, fired, kill_midway, samp
 FAULT_PATH = {"kind": "fail-page-alloc", "scope": {"stack": "panfrost_mmu_map_fault_addr"}}
 KNOBS = "/sys/kernel/debug/fail_page_alloc"
 
-# panfrost 6.12 masks the next job's fault after a failed one until the GPU has slept for 50 ms (docs/case-study-...): so give it
+# panfrost 6.12 masks the next job's fault after a failed one until the GPU has slept for 50 ms (docs/case-study-panfrost-fault-path.md): so give it
 # the time to, or take the repaired driver.
 SPACED = [{"kind": "tiler-heap", "heap_mib": 4, "jobs": 5, "rate_hz": 1}]
 
@@ -60,6 +60,16 @@ def test_hog_leaves_what_the_level_says(run_one: RunOne, access: str) -> None:
     # A hog at level 0.3 holds 70 % of the idle MemAvailable; a tenth is left for what else moves.
     assert min(samples(idle, "mem_available_kib")) > 0.8 * available
     assert 0.2 * available < min(samples(squeezed, "mem_available_kib")) < 0.4 * available
+
+
+@pytest.mark.parametrize(("killed", "then"), KILLED.values(), ids=KILLED)
+def test_the_hog_is_gone_after_sigkill_of_the_agent(lab: Lab, tmp_path: Path, killed: str, then: str) -> None:
+    """It turns no knob, so there is no journal to wait for: it dies with the guardian, and its memory with it."""
+    read = "for i in 1 2 3 4 5 6 7 8 9 10; do pidof drmsqueeze-hog >/dev/null || break; sleep 1; done; grep -l drmsqueeze-hog /proc/[0-9]*/comm | wc -l"
+    found, midway, left = kill_midway(lab, tmp_path, {"injectors": [{"kind": "hog"}], "levels": [0.5]}, read, "pidof drmsqueeze-hog",
+                                      killed, then, level=0.5)
+    assert midway != found, "the hog was never there"
+    assert left == found
 
 
 @pytest.mark.parametrize(("killed", "then"), KILLED.values(), ids=KILLED)

@@ -32,7 +32,7 @@ def memory(done: Executed, stressor: int = 0) -> dict[str, list[int]]:
 
 
 def test_the_page_limit_swaps_out_and_without_it_nothing_does(run_one: RunOne) -> None:
-    """64 MiB of BOs, 16 of them in VRAM, under a limit of 16 and under the kernel's own, which is half the memory."""
+    """64 MiB of BOs, 12 of them in VRAM, under a limit of 16 and under the kernel's own, which is half the memory."""
     limited = run_one(base=suite("ttm-limit"))
     free = run_one(base=suite("ttm-limit"), injectors=[])
     for done in limited, free:
@@ -89,7 +89,7 @@ def test_two_devices_wait_for_each_other_in_a_swap_out(run_one: RunOne) -> None:
 
 def test_the_page_pool_fills_and_reclaim_drains_it(run_one: RunOne) -> None:
     """A hot hog wants its pages back; with nothing taken away the pool keeps what it has."""
-    idle, squeezed = (run_one(base=suite("ttm-pool"), level=level) for level in (1.0, 0.05))
+    idle, squeezed = (run_one(base=suite("ttm-pool"), level=level) for level in (1.0, 0.1))
     for done in idle, squeezed:
         assert done.fates == {"completed": 76}, done.story
     before, most, kept = memory(idle, 1)["page pool, pages"]
