@@ -122,12 +122,9 @@ private:
 	void churn(const ClientSeat &seat, uint32_t thread, BoChurner churner) const
 	{
 		uint32_t slot = seat.first_slot + thread;
-		int64_t due = now_ns();
+		Pace pace(options_.rate_hz);
 		for (uint64_t number = 0; number < options_.jobs; number++) {
-			if (options_.rate_hz > 0) {
-				sleep_until_ns(due);
-				due += static_cast<int64_t>(kNsPerS / options_.rate_hz);
-			}
+			pace.wait();
 			if (!may_go_on(seat))
 				return;
 			uint64_t job = seat.table.begin(slot, {.client = seat.client,

@@ -72,12 +72,9 @@ void FenceRounds::run_thread(uint32_t thread)
 void FenceRounds::run_signaller()
 {
 	std::mt19937_64 random(seat_.request.seed + seat_.client);
-	int64_t due = now_ns();
+	Pace pace(options_.rate_hz);
 	for (uint64_t round = 0;; round++) {
-		if (options_.rate_hz > 0) {
-			sleep_until_ns(due);
-			due += static_cast<int64_t>(kNsPerS / options_.rate_hz);
-		}
+		pace.wait();
 		more_ = round < options_.jobs && may_go_on(seat_);
 		waiting_.store(0);
 		if (more_)

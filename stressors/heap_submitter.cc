@@ -36,7 +36,7 @@ Status HeapSubmitter::set_up()
 
 void HeapSubmitter::run()
 {
-	int64_t due = now_ns();
+	Pace due(options_.rate_hz);
 	for (uint64_t n = 0; n < options_.jobs; n++) {
 		while (next_ - oldest_ == options_.in_flight)
 			finish_oldest();
@@ -51,16 +51,13 @@ void HeapSubmitter::run()
 }
 
 /** Waits until the next job is due; jobs that end meanwhile are seen to at once. */
-void HeapSubmitter::pace(int64_t &due)
+void HeapSubmitter::pace(Pace &pace)
 {
-	if (options_.rate_hz <= 0)
-		return;
-	while (oldest_ != next_ && now_ns() < due) {
-		if (flight(oldest_).slot->wait(due) == 0)
+	while (options_.rate_hz > 0 && oldest_ != next_ && now_ns() < pace.due_ns()) {
+		if (flight(oldest_).slot->wait(pace.due_ns()) == 0)
 			finish_oldest();
 	}
-	sleep_until_ns(due);
-	due += static_cast<int64_t>(kNsPerS / options_.rate_hz);
+	pace.wait();
 }
 
 /** False when the job has already ended. */

@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "agent/clock.h"
 #include "stressors/heap_pattern.h"
 #include "stressors/job_judge.h"
 #include "stressors/stressor.h"
@@ -51,7 +52,7 @@ private:
 	};
 
 	Flight &flight(uint64_t number) { return flights_[number % options_.in_flight]; }
-	void pace(int64_t &due);
+	void pace(Pace &pace);
 	bool launch(Flight &flight);
 	void finish_oldest();
 	void end(const Flight &flight, const JobEnd &end);

@@ -88,12 +88,9 @@ public:
 	/** All jobs, or those until the run's phase changes; returns with none in flight. */
 	void run()
 	{
-		int64_t due = now_ns();
+		Pace pace(options_.rate_hz);
 		for (uint64_t n = 0; n < options_.jobs; n++) {
-			if (options_.rate_hz > 0) {
-				sleep_until_ns(due);
-				due += static_cast<int64_t>(kNsPerS / options_.rate_hz);
-			}
+			pace.wait();
 			if (!may_go_on(seat_))
 				break;
 			uint64_t place = n % (flights_.size() + idle_.size());

@@ -176,12 +176,9 @@ private:
 	void run_thread(const ClientSeat &seat, uint32_t thread, const SyncDevices &devices,
 			const std::vector<Turn> &turns) const
 	{
-		int64_t due = now_ns();
+		Pace pace(options_.rate_hz);
 		for (uint64_t number = 0; number < options_.jobs; number++) {
-			if (options_.rate_hz > 0) {
-				sleep_until_ns(due);
-				due += static_cast<int64_t>(kNsPerS / options_.rate_hz);
-			}
+			pace.wait();
 			if (!may_go_on(seat))
 				return;
 			const Turn &turn = turns[(number + thread) % turns.size()];

@@ -35,12 +35,9 @@ TtmClient::TtmClient(const TtmOptions &options, const ClientSeat &seat, Context 
 
 void TtmClient::run()
 {
-	int64_t due = now_ns();
+	Pace pace(options_.rate_hz);
 	for (uint64_t n = 0; n < options_.jobs && may_go_on(seat_); n++) {
-		if (options_.rate_hz > 0) {
-			sleep_until_ns(due);
-			due += static_cast<int64_t>(kNsPerS / options_.rate_hz);
-		}
+		pace.wait();
 		uint64_t job = seat_.table.begin(seat_.first_slot, {.client = seat_.client,
 								    .context = seat_.context,
 								    .thread = 0,
