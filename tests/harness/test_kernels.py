@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+import json
 from pathlib import Path
 
 import pytest
@@ -45,3 +46,9 @@ def test_a_patch_that_does_not_apply_names_the_hunk(tmp_path: Path) -> None:
     patch.write_text("A change.\n--- a/file.c\n+++ b/file.c\n@@ -1,3 +1,3 @@\n one\n-two\n+2\n three\n")
     kernels.patch_driver(tmp_path, kernels.Variant("v", patch))
     assert (tmp_path / "file.c").read_text() == "one\n2\nthree\n"
+
+
+@pytest.mark.parametrize("mutant", json.loads((kernels.LAB / "models" / "mutants.json").read_text()), ids=lambda mutant: mutant["name"])
+def test_a_mutant_fits_its_model(mutant: dict[str, str]) -> None:
+    """Told here, before anything is built: tests/vm/test_kernel.py builds all of them."""
+    assert (kernels.LAB / "models" / mutant["file"]).read_text().count(mutant["old"]) == 1
