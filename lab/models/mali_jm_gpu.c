@@ -5,7 +5,7 @@
  * Commands are complete, and power transitions over, when the write returns: PWRTRANS always reads 0. [A] Real cores
  * take microseconds, which a driver waits for and a model need not imitate.
  * There are no caches to clean: CLEAN_CACHES only reports. There are no performance counters: their registers keep what
- * is written, and their commands are unsupported.
+ * is written, PERFCNT_CLEAR has nothing to clear, and PERFCNT_SAMPLE reports without a write to memory.
  */
 #include <linux/timekeeping.h>
 
@@ -113,6 +113,10 @@ static void mali_gpu_command(struct mali_jm *jm, u32 cmd)
 {
 	switch (cmd) {
 	case GPU_CMD_NOP:
+	case GPU_CMD_PERFCNT_CLEAR:
+		break;
+	case GPU_CMD_PERFCNT_SAMPLE:
+		gpu_model_irq_post(&jm->gm.irqs[MALI_IRQ_GPU], GPU_IRQ_PERFCNT_SAMPLE_COMPLETED, false);
 		break;
 	case GPU_CMD_SOFT_RESET:
 	case GPU_CMD_HARD_RESET:

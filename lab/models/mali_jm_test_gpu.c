@@ -67,6 +67,24 @@ static void cycle_counter(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, c->pages[PAGE_DATA][0], before);
 }
 
+/* What panfrost waits for, without the counters: it never sees a value that the model made up. */
+static void performance_counters(struct kunit *test)
+{
+	struct ctx *c = test->priv;
+	u64 before = c->gm->unsupported;
+
+	wr(c, GPU_INT + GPU_MODEL_IRQ_CLEAR, ~0);
+	wr(c, GPU_CMD, GPU_CMD_PERFCNT_CLEAR);
+	KUNIT_EXPECT_EQ(test, rd(c, GPU_INT), 0);
+
+	wr(c, GPU_PERFCNT_BASE_LO, VA_DATA);
+	wr(c, GPU_CMD, GPU_CMD_PERFCNT_SAMPLE);
+	KUNIT_EXPECT_EQ(test, rd(c, GPU_INT), GPU_IRQ_PERFCNT_SAMPLE_COMPLETED);
+	KUNIT_EXPECT_EQ(test, rd(c, GPU_PERFCNT_BASE_LO), (u32)VA_DATA);
+	KUNIT_EXPECT_EQ(test, c->pages[PAGE_DATA][0], POISON);
+	KUNIT_EXPECT_EQ(test, c->gm->unsupported, before);
+}
+
 static void reset(struct kunit *test)
 {
 	struct ctx *c = test->priv;
@@ -173,6 +191,7 @@ static struct kunit_case cases[] = {
 	KUNIT_CASE(identification),
 	KUNIT_CASE(power),
 	KUNIT_CASE(cycle_counter),
+	KUNIT_CASE(performance_counters),
 	KUNIT_CASE(reset),
 	KUNIT_CASE(interrupt_is_level_triggered),
 	KUNIT_CASE(interrupt_of_each_block),

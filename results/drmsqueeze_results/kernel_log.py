@@ -14,8 +14,15 @@ _TASK = re.compile(r"^task:(?P<name>.+?)\s+state:(?P<state>\S)\b.*?\bpid:\s*(?P<
 _SYSRQ_W = re.compile(r"^sysrq: Show Blocked State")
 # What ends a report, so that an excerpt does not run on into the next one.
 _END = re.compile(r"^(?:---\[ end |</TASK>$| </TASK>$|={10,}$)")
+# Where a source file lies on the machine that built it. Of a file of the kernel's tree the path in the tree is kept, of a module's
+# that was built elsewhere the driver's directory.
+_BUILT_IN = (
+    (re.compile(r"(?<!\S)/\S*/(?=(?:arch|drivers|fs|kernel|mm|net)/\S*\.[chS]\b)"), ""),
+    (re.compile(r"(?<!\S)/\S*/(?=[^/\s]+/[^/\s]+\.[chS]\b)"), ""),
+)
 # Order matters: addresses before plain numbers.
 _NOISE = (
+    *_BUILT_IN,
     (re.compile(r"\b0x[0-9a-fA-F]+\b"), "X"),
     (re.compile(r"\b(?=[0-9a-f]*\d)[0-9a-f]{8,16}\b"), "X"),
     (re.compile(r"\.(?:isra|constprop|part|cold)(?:\.\d+)?\b"), ""),
@@ -69,7 +76,7 @@ def read_lines(text: str) -> list[Line]:
 
 
 def normalise(text: str) -> str:
-    """`text` without what differs between two machines: addresses, numbers, compiler suffixes."""
+    """`text` without what differs between two machines: addresses, numbers, compiler suffixes, where it was built."""
     for pattern, instead in _NOISE:
         text = pattern.sub(instead, text)
     return " ".join(text.split())

@@ -72,6 +72,25 @@ def test_same_bug_on_two_machines_has_the_same_signature() -> None:
     assert one != normalise("kworker/u4:2 at ffff888004a3c2d8 in g.constprop.0 0x1f")
 
 
+@pytest.mark.parametrize(("text", "place"), [
+    ("/root/.cache/drmsqueeze/modules/eb493b05a4763f0e/panfrost/panfrost_mmu.c:339 f", "panfrost/panfrost_mmu.c:N f"),
+    ("/var/lib/dkms/1.0/panfrost/panfrost_mmu.c:339 f", "panfrost/panfrost_mmu.c:N f"),
+    ("/build/linux-6.12/drivers/gpu/drm/panfrost/panfrost_mmu.c:339 f", "drivers/gpu/drm/panfrost/panfrost_mmu.c:N f"),
+    ("/build/linux-6.12/mm/page_alloc.c:12 f", "mm/page_alloc.c:N f"),
+    ("drivers/iommu/io-pgtable-arm.c:660 f", "drivers/iommu/io-pgtable-arm.c:N f"),
+    ("process /bin/busybox of /dev/dri/renderD", "process /bin/busybox of /dev/dri/renderD"),
+])
+def test_where_a_file_was_built_is_not_in_the_signature(text: str, place: str) -> None:
+    assert normalise(text) == place
+
+
+def test_a_warning_of_a_module_has_the_same_signature_wherever_it_was_built() -> None:
+    line = "[   12.5] WARNING: CPU: 0 PID: 69 at {}/panfrost/panfrost_mmu.c:339 panfrost_mmu_map+0x7a/0x80 [panfrost]"
+    signatures = {scan(read_lines(line.format(place)))[0].signature for place in
+                  ("/root/.cache/drmsqueeze/modules/eb493b05a4763f0e", "/home/me/.cache/drmsqueeze/modules/36330c6ab8ff25ba")}
+    assert signatures == {"warn: panfrost/panfrost_mmu.c:N panfrost_mmu_map"}
+
+
 def test_naming_frame_skips_what_every_task_does() -> None:
     assert naming_frame(["__schedule", "schedule", "mutex_lock", "panfrost_reset", "worker_thread"]) == "panfrost_reset"
     assert naming_frame(["__schedule", "schedule"]) is None
