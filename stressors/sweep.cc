@@ -27,6 +27,7 @@ namespace
 
 constexpr const char *kStressor = "error-sweep";
 constexpr uint32_t kMaxPoints = 4096;
+constexpr uint32_t kMaxOperations = 256;
 
 struct Options {
 	std::vector<std::string> operations;
@@ -49,6 +50,12 @@ struct Point {
 	char verdict[280];
 };
 
+/** Asked while the gates are open: some are possible only then. */
+struct Skipped {
+	const OperationType *type;
+	char reason[160];
+};
+
 struct Shared {
 	std::atomic<uint32_t> points;
 	std::atomic<uint32_t> clean;
@@ -57,6 +64,8 @@ struct Shared {
 	std::atomic<uint32_t> rounds;
 	std::atomic<uint32_t> operations;
 	Point table[kMaxPoints];
+	std::atomic<uint32_t> skipped;
+	Skipped not_done[kMaxOperations];
 };
 
 template <size_t N>
@@ -197,8 +206,8 @@ private:
 	}
 
 	/**
-	 * What there is more of, about one a round or more. It is looked at until it is gone: what is freed by
-	 * kfree_rcu, as every dma_fence is, is given back up to 5 s later (KFREE_DRAIN_JIFFIES, kernel/rcu/tree.c).
+	 * What there is more of, about one a round or more. It is looked at until it is gone: some things go back late,
+	 * by RCU and by work queues.
 	 */
 	std::vector<Growth> grown()
 	{
@@ -243,7 +252,7 @@ private:
 		log_.drain([&](const LogRecord &record) {
 			for (const char *mark : {"WARNING: ", "BUG: ", "Oops"})
 				if (text.empty() && record.text.find(mark) != std::string_view::npos)
-					text = std::string(record.text.substr(0, 120));
+					text = brief_of_warning(record.text);
 		});
 		return text;
 	}
@@ -288,9 +297,11 @@ public:
 			return {};
 		Sweep sweep(options_, seat, *shared_, std::move(*rounds), std::move(*log));
 		for (const OperationType *type : all_operations()) {
-			if (!matches(options_.operations, type->name) || !type->unsupported().empty())
+			if (!matches(options_.operations, type->name))
 				continue;
-			if (!sweep.run(*type))
+			if (std::string reason = type->unsupported(); !reason.empty())
+				skip(*type, reason);
+			else if (!sweep.run(*type))
 				return {};
 		}
 		return {};
@@ -309,13 +320,12 @@ public:
 					row.error ? strerrorname_np(row.error) : "0",
 					fmt::format("{} of {}", row.fired, row.rounds), row.left, row.verdict});
 		}
-		for (const OperationType *type : all_operations()) {
-			std::string reason = matches(options_.operations, type->name) ? type->unsupported() : "";
-			if (!reason.empty())
-				rows.push_back({type->name, 0, "", "", "", "", "not done: " + reason});
-		}
 		if (!shared_)
 			return nullptr;
+		for (uint32_t i = 0; i < shared_->skipped.load(); i++) {
+			const Skipped &one = shared_->not_done[i];
+			rows.push_back({one.type->name, 0, "", "", "", "", std::string("not done: ") + one.reason});
+		}
 		return {{"counts",
 			 {{"operations", shared_->operations.load()},
 			  {"points", points},
@@ -330,6 +340,16 @@ public:
 	}
 
 private:
+	void skip(const OperationType &type, const std::string &reason)
+	{
+		uint32_t index = shared_->skipped.load();
+		if (index == kMaxOperations)
+			return;
+		shared_->not_done[index].type = &type;
+		copy_text(shared_->not_done[index].reason, reason);
+		shared_->skipped.store(index + 1);
+	}
+
 	Options options_;
 	Shared *shared_;
 };

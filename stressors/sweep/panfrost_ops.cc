@@ -224,7 +224,7 @@ std::string unsupported()
 	return driver_missing(kPanfrost);
 }
 
-/* The model answers no command of the counters: PERFCNT_ENABLE or DUMP then time out without any failure. */
+/* Counters may be switched off (unstable_ioctls), or the GPU may not answer their commands. */
 template <typename Kind>
 std::string without_counters()
 {

@@ -36,6 +36,22 @@ Result<FailNth> fail_nth_of(const Root &root, const OperationType &type)
 
 } // namespace
 
+std::string brief_of_warning(std::string_view line)
+{
+	constexpr size_t kLimit = 120;
+	constexpr std::string_view kAt = " at ";
+	std::string text(line);
+	size_t cpu = text.find(" CPU: ");
+	size_t at = text.find(kAt);
+	if (cpu != std::string::npos && at != std::string::npos && cpu < at)
+		text.erase(cpu + 1, at + kAt.size() - cpu - 1);
+	size_t path = text.find(" /");
+	size_t file = text.rfind('/', text.find(':', path));
+	if (path != std::string::npos && file > path + 1)
+		text.erase(path + 1, text.rfind('/', file - 1) - path);
+	return text.substr(0, kLimit);
+}
+
 Result<Rounds> Rounds::create(Root root, int64_t patience_ns)
 {
 	auto client = SecondClient::create();

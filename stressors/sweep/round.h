@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "stressors/sweep/fault_sites.h"
 #include "stressors/sweep/operation.h"
@@ -25,6 +26,9 @@ struct Round {
 	std::string fault = {}; /* what went wrong, in words; empty: nothing */
 	bool hung = false;      /* somebody does not come back: this process can do no more */
 };
+
+/** The line of a WARN or a BUG without CPU, process, and the directory of the machine that built the driver. */
+std::string brief_of_warning(std::string_view line);
 
 class Rounds
 {

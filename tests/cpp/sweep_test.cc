@@ -5,6 +5,7 @@
 #include "stressors/sweep/census.h"
 #include "stressors/sweep/fault_sites.h"
 #include "stressors/sweep/operation.h"
+#include "stressors/sweep/round.h"
 #include "stressors/sweep/toucher.h"
 #include "temporary_root.h"
 
@@ -124,6 +125,30 @@ TEST(Toucher, AThreadThatHangsIsToldFromOneThatFails)
 			  .error()
 			  .code,
 		  kHung);
+}
+
+TEST(Census, DropsCachesAtTheBeginningOfTheFileWithAValueThatItTakes)
+{
+	TemporaryRoot tree;
+	tree.write("/proc/sys/vm/drop_caches", "");
+	for (const char *file : {"/proc/slabinfo", "/proc/zoneinfo", "/proc/vmstat"})
+		tree.write(file, "");
+	CensusTaker taker{tree.root()};
+	EXPECT_EQ(tree.read("/proc/sys/vm/drop_caches"), "4");
+	ASSERT_TRUE(taker.take());
+	ASSERT_TRUE(taker.take());
+	EXPECT_EQ(tree.read("/proc/sys/vm/drop_caches"), "2");
+}
+
+TEST(Rounds, AWarningReadsTheSameOnEveryMachine)
+{
+	EXPECT_EQ(brief_of_warning(
+			  "WARNING: CPU: 1 PID: 69 at /root/.cache/x/modules/0a1b/panfrost/panfrost_mmu.c:339 f+0x7a"),
+		  "WARNING: panfrost/panfrost_mmu.c:339 f+0x7a");
+	EXPECT_EQ(brief_of_warning("WARNING: CPU: 0 PID: 7 at drivers/iommu/io-pgtable-arm.c:660 f+0x1"),
+		  "WARNING: drivers/iommu/io-pgtable-arm.c:660 f+0x1");
+	EXPECT_EQ(brief_of_warning("BUG: kernel NULL pointer dereference, address: 0"),
+		  "BUG: kernel NULL pointer dereference, address: 0");
 }
 
 TEST(Operations, NamesAreUniqueAndBelongToAFamily)
