@@ -94,7 +94,7 @@ def _worst(runs: Sequence[Run], planned: int) -> int:
 def _runs_table(runs: Sequence[tuple[str, Run]]) -> Table:
     table = Table(title="runs", box=None, padding=(0, 1), pad_edge=False)
     for column in ("run", "kernel", "left", "verdict", "jobs and reasons"):
-        table.add_column(column)
+        table.add_column(column, no_wrap=column == "run")  # a name in two pieces is not found by a search
     for name, run in runs:
         fates = ", ".join(f"{count} {fate}" for fate, count in vars(run.jobs).items() if count and fate != "submitted")
         table.add_row(name, run.environment.kernel.variant, f"{100 * run.level:g} %", run.status.value,

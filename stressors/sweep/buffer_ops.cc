@@ -3,7 +3,7 @@
  * dma-bufs and their ioctls (drivers/dma-buf/dma-buf.c), and who makes them without a GPU: the system heap
  * (drivers/dma-buf/heaps/system_heap.c) and udmabuf (drivers/dma-buf/udmabuf.c).
  */
-#include "stressors/sweep/buffers.h"
+#include "stressors/sweep/mapped.h"
 
 #include <cerrno>
 #include <cstring>
@@ -100,6 +100,9 @@ public:
 	UniqueFd share() override { return std::move(dmabuf_); }
 
 protected:
+	int map_fd() const { return dmabuf_.get(); }
+	static uint64_t map_offset() { return 0; }
+
 	UniqueFd dmabuf_;
 };
 
@@ -112,44 +115,10 @@ public:
 			return status;
 		return status_of(Udmabuf::act(), "UDMABUF_CREATE");
 	}
-};
-
-template <typename Base>
-class Map : public Base
-{
-public:
-	int act() override
-	{
-		view_ = mmap(nullptr, kBufferBytes, PROT_READ | PROT_WRITE, MAP_SHARED, this->dmabuf_.get(), 0);
-		return view_ == MAP_FAILED ? errno : 0;
-	}
-	Status check() override
-	{
-		if (int error = store_byte(static_cast<char *>(view_), 1))
-			return status_of(error, "write to the mapping");
-		return Base::check();
-	}
-	~Map() override
-	{
-		if (view_ != MAP_FAILED)
-			munmap(view_, kBufferBytes);
-	}
 
 protected:
-	void *view_ = MAP_FAILED;
-};
-
-template <typename Base>
-class Touch : public Map<Base>
-{
-public:
-	Status set_up() override
-	{
-		if (Status status = Base::set_up(); !status)
-			return status;
-		return status_of(Map<Base>::act(), "mmap of a dma-buf");
-	}
-	int act() override { return store_byte(static_cast<char *>(this->view_) + kPage, 1); }
+	int map_fd() const { return dmabuf_.get(); }
+	static uint64_t map_offset() { return 0; }
 };
 
 class Sync : public WithHeapBuffer

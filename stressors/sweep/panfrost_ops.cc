@@ -15,9 +15,9 @@
 #include <panfrost_drm.h>
 
 #include "agent/clock.h"
-#include "stressors/sweep/buffers.h"
 #include "stressors/sweep/drm_files.h"
 #include "stressors/sweep/families.h"
+#include "stressors/sweep/mapped.h"
 #include "stressors/sweep/panfrost_bo.h"
 
 namespace drmsqueeze
@@ -90,7 +90,8 @@ protected:
 	uint64_t offset_ = 0;
 };
 
-class Map : public MmapBo
+/** With the offset at which it can be mapped. */
+class Mappable : public MmapBo
 {
 public:
 	Status set_up() override
@@ -99,38 +100,10 @@ public:
 			return status;
 		return status_of(MmapBo::act(), "MMAP_BO");
 	}
-	int act() override
-	{
-		view_ = mmap(nullptr, kBufferBytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd(),
-			     static_cast<off_t>(offset_));
-		return view_ == MAP_FAILED ? errno : 0;
-	}
-	Status check() override
-	{
-		if (int error = store_byte(static_cast<char *>(view_), 1))
-			return status_of(error, "write to the mapping");
-		return MmapBo::check();
-	}
-	~Map() override
-	{
-		if (view_ != MAP_FAILED)
-			munmap(view_, kBufferBytes);
-	}
 
 protected:
-	void *view_ = MAP_FAILED;
-};
-
-class Touch : public Map
-{
-public:
-	Status set_up() override
-	{
-		if (Status status = Map::set_up(); !status)
-			return status;
-		return status_of(Map::act(), "mmap");
-	}
-	int act() override { return store_byte(static_cast<char *>(view_), 1); }
+	int map_fd() const { return fd(); }
+	uint64_t map_offset() const { return offset_; }
 };
 
 class GetBoOffset : public OnPanfrostBo
@@ -245,8 +218,8 @@ constexpr OperationType kOperations[] = {
 	{"panfrost/create-bo-large", make<CreateBo<kLargeBytes, PANFROST_BO_NOEXEC>>, unsupported, panfrost_works},
 	{"panfrost/create-heap", make<CreateBo<kBlockBytes, kHeap>>, unsupported, panfrost_works},
 	{"panfrost/mmap-bo", make<MmapBo>, unsupported, panfrost_works},
-	{"panfrost/mmap", make<Map>, unsupported, panfrost_works},
-	{"panfrost/fault", make<Touch>, unsupported, panfrost_works},
+	{"panfrost/mmap", make<Map<Mappable>>, unsupported, panfrost_works},
+	{"panfrost/fault", make<Touch<Mappable>>, unsupported, panfrost_works},
 	{"panfrost/get-bo-offset", make<GetBoOffset>, unsupported, panfrost_works},
 	{"panfrost/madvise", make<Madvise>, unsupported, panfrost_works},
 	{"panfrost/wait-bo", make<WaitBo>, unsupported, panfrost_works},

@@ -8,9 +8,9 @@
 #include <vgem_drm.h>
 
 #include "stressors/drm/mapping.h"
-#include "stressors/sweep/buffers.h"
 #include "stressors/sweep/drm_files.h"
 #include "stressors/sweep/families.h"
+#include "stressors/sweep/mapped.h"
 
 namespace drmsqueeze
 {
@@ -91,7 +91,8 @@ protected:
 	uint64_t offset_ = 0;
 };
 
-class Map : public MapDumb
+/** With the offset at which it can be mapped. */
+class Mappable : public MapDumb
 {
 public:
 	Status set_up() override
@@ -100,38 +101,10 @@ public:
 			return status;
 		return status_of(MapDumb::act(), "MODE_MAP_DUMB");
 	}
-	int act() override
-	{
-		view_ = mmap(nullptr, kBufferBytes, PROT_READ | PROT_WRITE, MAP_SHARED, file_.get(),
-			     static_cast<off_t>(offset_));
-		return view_ == MAP_FAILED ? errno : 0;
-	}
-	Status check() override
-	{
-		if (int error = store_byte(static_cast<char *>(view_), 1))
-			return status_of(error, "write to the mapping");
-		return MapDumb::check();
-	}
-	~Map() override
-	{
-		if (view_ != MAP_FAILED)
-			munmap(view_, kBufferBytes);
-	}
 
 protected:
-	void *view_ = MAP_FAILED;
-};
-
-class Touch : public Map
-{
-public:
-	Status set_up() override
-	{
-		if (Status status = Map::set_up(); !status)
-			return status;
-		return status_of(Map::act(), "mmap");
-	}
-	int act() override { return store_byte(static_cast<char *>(view_), 1); }
+	int map_fd() const { return file_.get(); }
+	uint64_t map_offset() const { return offset_; }
 };
 
 class Attach : public OnBuffer
@@ -199,8 +172,8 @@ std::string unsupported()
 constexpr OperationType kOperations[] = {
 	{"vgem/create-dumb", make<CreateDumb>, unsupported, try_dmabuf},
 	{"vgem/map-dumb", make<MapDumb>, unsupported, try_dmabuf},
-	{"vgem/mmap", make<Map>, unsupported, try_dmabuf},
-	{"vgem/fault", make<Touch>, unsupported, try_dmabuf},
+	{"vgem/mmap", make<Map<Mappable>>, unsupported, try_dmabuf},
+	{"vgem/fault", make<Touch<Mappable>>, unsupported, try_dmabuf},
 	{"vgem/fence-attach", make<Attach>, unsupported, try_dmabuf},
 	{"vgem/fence-signal", make<Signal>, unsupported, try_dmabuf},
 };

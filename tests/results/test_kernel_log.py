@@ -73,7 +73,7 @@ def test_same_bug_on_two_machines_has_the_same_signature() -> None:
 
 
 @pytest.mark.parametrize(("text", "place"), [
-    ("/root/.cache/drmsqueeze/modules/eb493b05a4763f0e/panfrost/panfrost_mmu.c:339 f", "panfrost/panfrost_mmu.c:N f"),
+    ("/home/you/.cache/drmsqueeze/modules/eb493b05a4763f0e/panfrost/panfrost_mmu.c:339 f", "panfrost/panfrost_mmu.c:N f"),
     ("/var/lib/dkms/1.0/panfrost/panfrost_mmu.c:339 f", "panfrost/panfrost_mmu.c:N f"),
     ("/build/linux-6.12/drivers/gpu/drm/panfrost/panfrost_mmu.c:339 f", "drivers/gpu/drm/panfrost/panfrost_mmu.c:N f"),
     ("/build/linux-6.12/mm/page_alloc.c:12 f", "mm/page_alloc.c:N f"),
@@ -87,7 +87,7 @@ def test_where_a_file_was_built_is_not_in_the_signature(text: str, place: str) -
 def test_a_warning_of_a_module_has_the_same_signature_wherever_it_was_built() -> None:
     line = "[   12.5] WARNING: CPU: 0 PID: 69 at {}/panfrost/panfrost_mmu.c:339 panfrost_mmu_map+0x7a/0x80 [panfrost]"
     signatures = {scan(read_lines(line.format(place)))[0].signature for place in
-                  ("/root/.cache/drmsqueeze/modules/eb493b05a4763f0e", "/home/me/.cache/drmsqueeze/modules/36330c6ab8ff25ba")}
+                  ("/home/you/.cache/drmsqueeze/modules/eb493b05a4763f0e", "/home/me/.cache/drmsqueeze/modules/36330c6ab8ff25ba")}
     assert signatures == {"warn: panfrost/panfrost_mmu.c:N panfrost_mmu_map"}
 
 

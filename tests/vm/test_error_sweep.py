@@ -15,7 +15,7 @@ SWEEP: dict[str, Any] = PLANTED | {"target": {"driver": "vgem"}, "injectors": [{
 KNOBS = "/sys/kernel/debug/failslab /sys/kernel/debug/fail_page_alloc"
 
 WRONG = {
-    "control/leak": "slab dentry",
+    "control/leak": "1.0 slab kmalloc-64",  # struct eventfd_ctx, fs/eventfd.c
     "control/leak-page": "pages other",
     "control/wrong-errno": "wrong errno EBADF",
     "control/not-reported": "success was reported, but: eventfd",
