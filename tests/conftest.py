@@ -5,4 +5,4 @@ import sys
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(TOP / "harness"), str(TOP / "results")]
+sys.path[:0] = [str(TOP / "harness"), str(TOP / "results"), str(TOP / "tests")]

@@ -11,7 +11,8 @@ from pathlib import Path
 from drmsqueeze import TOP, progress
 from drmsqueeze.kernels import lab_kernel
 
-TIERS = ("quick", "vm")
+TIERS = ("quick", "vm", "long")
+USUAL = TIERS[:2]
 TREE = TOP / "build" / "tests"
 
 
@@ -26,7 +27,7 @@ def _pytest(*directories: str) -> list[str]:
 
 def run(args: argparse.Namespace) -> int:
     """Run the tiers asked for, all of each even where something fails. Returns 0 or 1."""
-    tiers = args.tier or TIERS
+    tiers = args.tier or USUAL
     kernel = lab_kernel()
     good = True
     if "quick" in tiers:
@@ -35,6 +36,7 @@ def run(args: argparse.Namespace) -> int:
         good &= built and _run("C++ tests", ["ctest", "--test-dir", TREE, "--output-on-failure"])
         os.environ["DRMSQUEEZE_BUILD_TREE"] = str(TREE)  # where clang-tidy finds the compilation database
         good &= _run("tier quick", _pytest("tests/lint", "tests/harness", "tests/results"))
-    if "vm" in tiers:
-        good &= _run("tier vm", _pytest("tests/vm"))
+    for tier in ("vm", "long"):
+        if tier in tiers:
+            good &= _run(f"tier {tier}", _pytest(f"tests/{tier}"))
     return 0 if good else 1

@@ -9,7 +9,7 @@ from drmsqueeze_results.model import Status
 
 from drmsqueeze import TOP
 
-from conftest import Executed, RunOne
+from whole_runs import Executed, RunOne
 
 
 def suite(name: str) -> dict[str, Any]:

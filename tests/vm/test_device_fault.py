@@ -11,7 +11,7 @@ from drmsqueeze_results.model import Status
 
 from drmsqueeze import TOP
 
-from conftest import Executed, RunOne
+from whole_runs import Executed, RunOne
 
 
 def config(name: str) -> dict[str, Any]:

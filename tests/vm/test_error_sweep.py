@@ -9,7 +9,7 @@ import pytest
 
 from drmsqueeze.execute import Lab
 
-from conftest import KILLED, PLANTED, Executed, RunOne, fired, kill_midway
+from whole_runs import KILLED, PLANTED, Executed, RunOne, fired, kill_midway
 
 SWEEP: dict[str, Any] = PLANTED | {"target": {"driver": "vgem"}, "injectors": [{"kind": "fail-nth"}], "deadline_ms": 60000}
 KNOBS = "/sys/kernel/debug/failslab /sys/kernel/debug/fail_page_alloc"

@@ -10,7 +10,7 @@ from drmsqueeze_results.model import Status
 from drmsqueeze.journal import Journal
 from drmsqueeze.machines.vm import Vm
 
-from conftest import RunOne
+from whole_runs import RunOne
 
 # Times below are those of the scenario and are stretched fourfold (time_scale of PLANTED).
 FAULTS: dict[str, dict[str, Any]] = {

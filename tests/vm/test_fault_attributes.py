@@ -9,7 +9,7 @@ from drmsqueeze_results.model import Status
 
 from drmsqueeze.execute import Lab
 
-from conftest import KILLED, Executed, RunOne, fired, kill_midway
+from whole_runs import KILLED, Executed, RunOne, fired, kill_midway
 
 # One job a second: after a failed one panfrost 6.12 masks the next job's fault until the GPU has slept.
 SPACED = [{"kind": "tiler-heap", "heap_mib": 4, "jobs": 3, "rate_hz": 1}]

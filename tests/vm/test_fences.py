@@ -5,7 +5,7 @@ import json
 import re
 from typing import Any
 
-from conftest import Executed, RunOne
+from whole_runs import Executed, RunOne
 
 from drmsqueeze import TOP
 

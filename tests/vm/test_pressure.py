@@ -10,7 +10,7 @@ from drmsqueeze_results.model import Status
 
 from drmsqueeze.execute import Lab
 
-from conftest import KILLED, Executed, RunOne, fired, kill_midway, samples
+from whole_runs import KILLED, Executed, RunOne, fired, kill_midway, samples
 
 CGROUP = "/sys/fs/cgroup/drmsqueeze-clients"
 HEAPS = [{"kind": "tiler-heap", "heap_mib": 16, "jobs": 10, "heap": "persistent", "rate_hz": 5}]

@@ -16,7 +16,7 @@ from drmsqueeze.machines.vm import Hardware, Vm
 from drmsqueeze.ring import Ring
 from drmsqueeze.scenario import parse
 
-from conftest import PLANTED, Executed, RunOne
+from whole_runs import PLANTED, Executed, RunOne
 
 SCAN = {"kind": "shrinker-scan", "shrinker": "drm-panfrost-*", "nr_to_scan": 64}
 PAGE_KIB = 4

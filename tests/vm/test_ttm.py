@@ -11,7 +11,7 @@ from drmsqueeze_results.model import Status
 from drmsqueeze import TOP
 from drmsqueeze.execute import Lab
 
-from conftest import KILLED, Executed, RunOne, fired, kill_midway
+from whole_runs import KILLED, Executed, RunOne, fired, kill_midway
 
 SUITE = TOP / "configs" / "suite"
 
