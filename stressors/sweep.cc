@@ -209,7 +209,7 @@ private:
 	 * What there is more of, about one a round or more. It is looked at until it is gone: some things go back late,
 	 * by RCU and by work queues.
 	 */
-	std::vector<Growth> grown()
+	std::vector<Growth> grown(std::string &fault)
 	{
 		constexpr int64_t kPoll = 250 * kNsPerMs;
 		constexpr int64_t kLimit = 7 * kNsPerS;
@@ -217,8 +217,11 @@ private:
 		Census before = before_;
 		std::vector<Growth> more;
 		for (int64_t begin = now_ns(); now_ns() - begin < kLimit; sleep_ns(kPoll)) {
-			if (Status status = count(); !status)
+			if (Status status = count(); !status) {
+				/* What is left cannot be known: that is no clean point. */
+				fault += (fault.empty() ? "census: " : "; census: ") + status.error().reason;
 				return {};
+			}
 			more = growth(before, before_, threshold);
 			if (more.empty())
 				break;
@@ -229,11 +232,11 @@ private:
 	/* A leak grows in the second batch about as much as in the first. */
 	std::string left_over(const OperationType &type, uint32_t n, Point &row, std::string &fault)
 	{
-		auto once = grown();
+		auto once = grown(fault);
 		if (once.empty())
 			return {};
 		batch(type, n, options_.repeats, row, fault);
-		auto again = grown();
+		auto again = grown(fault);
 		std::string text;
 		for (const Growth &more : again)
 			for (const Growth &earlier : once)
