@@ -17,7 +17,7 @@ from drmsqueeze_results.model import Run, Status
 from rich.console import Console
 from rich.table import Table
 
-from drmsqueeze import TOP, doctor, execute, guest, kernels, plan, progress, pytest_plugin, scenario, selftest, targets
+from drmsqueeze import TOP, bundle, doctor, execute, guest, kernels, plan, progress, pytest_plugin, replay, scenario, selftest, targets
 from drmsqueeze.errors import DrmsqueezeError, InfrastructureError, UsageError
 from drmsqueeze.machines import vm
 
@@ -189,6 +189,42 @@ def _do_report(args: argparse.Namespace) -> int:
     return 0
 
 
+def _do_replay(args: argparse.Namespace) -> int:
+    """Carry out a recorded run again, and hold what comes out against what is recorded."""
+    directory = new_directory(args.out, "replay")
+    recorded = replay.load(args.source, directory)
+    lab = execute.Lab()
+    planned, differences = replay.prepare(recorded, lab, args.kernel, args.runs)
+    for difference in differences:
+        progress.say(f"not as recorded: {difference.sentence}")
+    plan_file = directory / planned.scenario.name / "plan.json"
+    planned.write(plan_file)
+    carry_out([plan_file], lab, directory / "junit.xml", "replay")
+    again = replay.runs_in(plan_file.parent, planned)
+    if again:
+        differences += replay.environment_differences(recorded.run.environment, again[0][1].environment)
+        report.write_report(directory)
+    conclusion = replay.conclude(recorded, again, len(planned.order), differences, directory)
+    out.print(replay.table(recorded.run, again))
+    for difference in differences:
+        out.print(f"not as recorded: {difference.sentence}", markup=False)
+    out.print(conclusion.sentence, markup=False)
+    out.print(directory, markup=False)
+    return conclusion.exit_code
+
+
+def _do_bundle(args: argparse.Namespace) -> int:
+    made = bundle.make(args.directory, args.out)
+    for name in made.left_out:
+        progress.say(f"left out: {name}")
+    if made.changes_scenario:
+        progress.say("scenario.json names this machine or its paths; what was put in their place is executed by a replay")
+    if not made.judged_alike:
+        progress.say("with these names taken out the run is judged otherwise: look into the bundle before you send it")
+    out.print(made.file, markup=False)
+    return 0
+
+
 def _do_list(args: argparse.Namespace) -> int:
     def configs() -> list[tuple[str, str]]:
         files = sorted((TOP / "configs").rglob("*.json"))
@@ -273,6 +309,14 @@ def _parser() -> argparse.ArgumentParser:
     with_out(compare)
     report_command = command("report", _do_report, "judge the runs of a directory again and write report.html anew")
     report_command.add_argument("directory", type=Path, metavar="DIR")
+    replays = command("replay", _do_replay, "carry out a recorded run again, and say whether it came out the same")
+    replays.add_argument("source", type=Path, metavar="RUN_DIR|FILE.tar.zst", help="a run directory, or a bundle of one")
+    replays.add_argument("--runs", type=_positive, default=1, metavar="N", help="how often (default: 1); all with the recorded seed")
+    replays.add_argument("--kernel", metavar="K", help="another kernel than the recorded one: does the bug show there too?")
+    with_out(replays)
+    bundles = command("bundle", _do_bundle, "make one file of a run, fit for a bug report")
+    bundles.add_argument("directory", type=Path, metavar="RUN_DIR")
+    bundles.add_argument("--out", type=Path, metavar="FILE", help="default: SCENARIO-NNNN.tar.zst in the current directory")
     restore = command("restore", _do_restore, "put back what a run on this machine has turned and was killed before it could put back")
     restore.add_argument("--journal", type=Path, default=Path("/run/drmsqueeze/restore.json"), metavar="FILE",
                          help="the agent's journal (default: %(default)s)")

@@ -30,6 +30,8 @@ TARGETS: Mapping[str, Target] = {
     "vmwgfx": Target("vmwgfx", "vmware-svga", ":force_coherent=1"),
 }
 
+# The GPU model that stands in for a driver's hardware on machine vm.
+MODELS: Mapping[str, str] = {"panfrost": "mali-jm"}
 
 # Modules of the kernel that a stressor works through, beside the target's drivers.
 STRESSOR_MODULES: Mapping[str, tuple[str, ...]] = {
