@@ -235,8 +235,9 @@ def _do_list(args: argparse.Namespace) -> int:
         return [(kind, schema["$defs"][kind]["description"]) for kind in schema["properties"][part]["items"]["properties"]["kind"]["enum"]]
 
     def kernel_list() -> list[tuple[str, str]]:
-        built = "in the cache" if kernels.lab_kernel_built() else "not built yet: `drmsqueeze lab build`"
-        return [("lab", f"Debian's linux-source-{kernels.SERIES} with lab/kernel.config; {built}"),
+        built = {base: "in the cache" if kernels.lab_kernel_built(base) else f"not built yet: `drmsqueeze lab build {base}`"
+                 for base in kernels.BASES}
+        return [*((base, f"{text}; {built[base]}") for base, (_, text) in kernels.BASES.items()),
                 *((f"lab+{v.name}", v.description) for v in kernels.variants().values())]
 
     tables: dict[str, Callable[[], list[tuple[str, str]]]] = {

@@ -13,7 +13,7 @@ from drmsqueeze import guest as guests
 from drmsqueeze import cache, kernels, targets
 from drmsqueeze.guest import Guest
 from drmsqueeze.journal import Journal
-from drmsqueeze.machines.vm import BOOT_TIMEOUT_S, Accelerator, Hardware, Vm, choose_accelerator
+from drmsqueeze.machines.vm import BOOT_TIMEOUT_S, Accelerator, Hardware, Vm, choose_accelerator, slowdown
 from drmsqueeze.plan import PlannedRun
 from drmsqueeze.ring import Ring
 from drmsqueeze.scenario import Scenario
@@ -44,8 +44,17 @@ class Lab:
     def guest(self, name: str) -> Guest:
         """The guest of a kernel; built on first use. Raises UsageError for a kernel that does not exist."""
         if name not in self._guests:
-            self._guests[name] = guests.prepare(kernels.KernelSpec.parse(name), self.kernel, self._models)
+            spec = kernels.KernelSpec.parse(name)
+            kernel = self.kernel if spec.base == "lab" else kernels.lab_kernel(spec.base)
+            self._guests[name] = guests.prepare(spec, kernel, self._models)
         return self._guests[name]
+
+    def slowdown(self, name: str) -> float:
+        """How many times slower than `lab` a kernel of another base does a fixed piece of work: its times are stretched by that."""
+        base = kernels.KernelSpec.parse(name).base
+        if base == "lab":
+            return 1.0
+        return slowdown(self.guest(base), self.guest("lab"), self.accelerator)
 
     @cached_property
     def accelerator(self) -> Accelerator:
@@ -148,9 +157,10 @@ def execute(lab: Lab, scenario: Scenario, run: PlannedRun, kernel: str, director
     """
     guest = lab.guest(kernel).carrying(guests.tools_of(scenario["injectors"]))
     accelerator = lab.accelerator
-    time_scale = scenario.document.get("time_scale", accelerator.time_scale)
+    machine_scale = scenario.document.get("time_scale", accelerator.time_scale)
+    time_scale = machine_scale * lab.slowdown(kernel)
     document = scenario.scaled(time_scale)
-    resolved = Scenario(scenario.document | {"seed": run.seed, "time_scale": time_scale, "levels": [run.level], "runs": 1})
+    resolved = Scenario(scenario.document | {"seed": run.seed, "time_scale": machine_scale, "levels": [run.level], "runs": 1})
     request = {"schema": "drmsqueeze.request/1", "scenario": document, "level": run.level, "seed": run.seed,
                "time_scale": time_scale} | {name: document[name] for name in ("deadline_ms", "grace_ms", "driver_timeout_ms")}
     directory.mkdir(parents=True)

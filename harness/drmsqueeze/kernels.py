@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +19,11 @@ from drmsqueeze.errors import InfrastructureError, UsageError
 
 LAB = TOP / "lab"
 FRAGMENT = LAB / "kernel.config"
+# What each base asks for on top of FRAGMENT, and what it is.
+BASES: Mapping[str, tuple[Path | None, str]] = {
+    "lab": (None, "Debian's linux-source-6.12 with lab/kernel.config"),
+    "lab-debug": (LAB / "kernel-debug.config", "the same with lockdep, KASAN, kmemleak and debug objects"),
+}
 SOURCE = Path("/usr/src/linux-source-6.12.tar.xz")
 SERIES = "6.12"
 # Output lines of a whole build with this fragment on 6.12.117; for the progress bar only.
@@ -77,11 +83,12 @@ class LabKernel:
         return cache.file_digest(self.path / "build/.config")
 
 
-def lab_kernel_inputs() -> dict[str, str]:
-    """All that decides what the lab kernel is. Raises InfrastructureError where the source is not installed."""
+def lab_kernel_inputs(base: str = "lab") -> dict[str, str]:
+    """All that decides what a lab kernel is. Raises InfrastructureError where the source is not installed."""
     if not SOURCE.exists():
         raise InfrastructureError(f"{SOURCE} is not there: install the Debian package linux-source-{SERIES}")
-    return {
+    more = BASES[base][0]
+    return ({} if more is None else {"more": cache.file_digest(more)}) | {
         "source": cache.file_digest(SOURCE),
         "fragment": cache.file_digest(FRAGMENT),
         "compiler": _first_line("gcc", "--version"),
@@ -90,34 +97,39 @@ def lab_kernel_inputs() -> dict[str, str]:
     }
 
 
-def _build_lab_kernel(path: Path) -> None:
+def _build_lab_kernel(path: Path, base: str) -> None:
     log = path / "build.log"
     source, build = path / "source", path / "build"
+    more = BASES[base][0]
+    asked = FRAGMENT.read_text() + (more.read_text() if more else "")
     build.mkdir()
-    source.mkdir()
     make = ["make", "-C", str(source), f"O={build}"]
-    with progress.step(f"building the lab kernel {SERIES} (once; log: {log})", BUILD_LINES) as shown:
-        progress.run_logged(["tar", "-xf", SOURCE, "-C", source, "--strip-components=1"], log)
+    if base != "lab":
+        source.symlink_to(lab_kernel().path / "source")
+    with progress.step(f"building the {base} kernel {SERIES} (once; log: {log})", BUILD_LINES) as shown:
+        if base == "lab":
+            source.mkdir()
+            progress.run_logged(["tar", "-xf", SOURCE, "-C", source, "--strip-components=1"], log)
         progress.run_logged([*make, "tinyconfig"], log)
         with (build / ".config").open("a") as config:
-            config.write(FRAGMENT.read_text())
+            config.write(asked)
         progress.run_logged([*make, "olddefconfig"], log)
-        dropped = dropped_options(FRAGMENT.read_text(), (build / ".config").read_text())
+        dropped = dropped_options(asked, (build / ".config").read_text())
         if dropped:
-            raise InfrastructureError(f"{FRAGMENT} asks for options that the build drops:\n  " + "\n  ".join(dropped))
+            raise InfrastructureError(f"{FRAGMENT}{f' and {more}' if more else ''}: the build drops options:\n  " + "\n  ".join(dropped))
         progress.run_logged([*make, _jobs(), "bzImage", "modules"], log, shown)
         progress.run_logged([*make, f"INSTALL_MOD_PATH={path / 'modules'}", "INSTALL_MOD_STRIP=1", "modules_install"], log)
         progress.run_logged([*make, f"INSTALL_HDR_PATH={path / 'uapi'}", "headers_install"], log)
 
 
-def lab_kernel() -> LabKernel:
-    """The lab kernel, built now where the cache has none for these inputs (some minutes)."""
-    return LabKernel(cache.get("kernels", lab_kernel_inputs(), _build_lab_kernel))
+def lab_kernel(base: str = "lab") -> LabKernel:
+    """A lab kernel, built now where the cache has none for these inputs (some minutes)."""
+    return LabKernel(cache.get("kernels", lab_kernel_inputs(base), lambda path: _build_lab_kernel(path, base)))
 
 
-def lab_kernel_built() -> bool:
-    """Whether the cache holds the lab kernel for what is in the tree and on this machine now."""
-    return SOURCE.exists() and cache.find("kernels", lab_kernel_inputs()) is not None
+def lab_kernel_built(base: str = "lab") -> bool:
+    """Whether the cache holds this lab kernel for what is in the tree and on this machine now."""
+    return SOURCE.exists() and cache.find("kernels", lab_kernel_inputs(base)) is not None
 
 
 @dataclass(frozen=True)
@@ -142,6 +154,7 @@ class KernelSpec:
     """A kernel as the user names it: `lab` and variants of it, in the order in which their patches are applied."""
 
     name: str
+    base: str
     variants: tuple[Variant, ...]
 
     @staticmethod
@@ -149,14 +162,14 @@ class KernelSpec:
         """Raises UsageError for a kernel that does not exist, and says which do."""
         base, *wanted = name.split("+")
         known = variants()
-        if base != "lab":
-            raise UsageError(f"there is no kernel `{base}`; there is `lab`, alone or with variants: {', '.join(known)}")
+        if base not in BASES:
+            raise UsageError(f"there is no kernel `{base}`; there are {' and '.join(BASES)}, alone or with variants: {', '.join(known)}")
         unknown = [v for v in wanted if v not in known]
         if unknown:
             raise UsageError(f"kernel `{name}`: there is no variant `{unknown[0]}`; there are: {', '.join(known)}")
         if len(set(wanted)) != len(wanted):
             raise UsageError(f"kernel `{name}` names a variant twice")
-        return KernelSpec(name, tuple(known[v] for v in wanted))
+        return KernelSpec(name, base, tuple(known[v] for v in wanted))
 
 
 @dataclass(frozen=True)

@@ -257,6 +257,19 @@ def choose_accelerator(guest: Guest, programs: Path) -> Accelerator:
     return Accelerator(**json.loads((entry / "accelerator.json").read_text()))
 
 
+def slowdown(guest: Guest, plain: Guest, accelerator: Accelerator) -> float:
+    """How many times longer than in `plain` a fixed piece of work takes in `guest`, at least 1; measured once for each boot."""
+
+    def build(path: Path) -> None:
+        command = "/bin/drmsqueeze-agent --calibrate"
+        slow, fast = (min(_calibration(run_command(one, accelerator.name, command, hardware=Hardware(ram_mib=512))) for _ in range(2))
+                      for one in (guest, plain))
+        (path / "slowdown.json").write_text(json.dumps(round(max(1.0, slow / fast), 1)) + "\n")
+
+    inputs = dict(_host_boot()) | {"kernel": guest.kernel.path.name, "plain": plain.kernel.path.name, "accelerator": accelerator.name}
+    return float(json.loads((cache.get("slowdowns", inputs, build) / "slowdown.json").read_text()))
+
+
 def shell(guest: Guest, accelerator: str, modules: Sequence[str]) -> int:
     """An interactive shell in the guest on this terminal; returns QEMU's exit status."""
     with Vm(guest, accelerator, Hardware(), modules, None, mode="shell") as vm:
