@@ -105,6 +105,8 @@ json describe_environment(const Root &root, const std::string &driver, const std
 		{"mglru", text_in(root, "/sys/kernel/mm/lru_gen/enabled")},
 		{"preemption", preemption_of(root)},
 		{"hz", kernel_hz()},
+		/* 0: lockdep looks no more, for it has reported something or the kernel is broken; null: no lockdep */
+		{"debug_locks", number_in(root, "/proc/lockdep_stats", " debug_locks:")},
 		{"driver", driver},
 		{"driver_module", driver_module},
 		{"idle_mem_available_kib", idle_available_kib},

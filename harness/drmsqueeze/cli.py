@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from drmsqueeze_results import comparison, outcomes, report
+from drmsqueeze_results import comparison, lockdep_views, outcomes, report
 from drmsqueeze_results.errors import ResultsError
 from drmsqueeze_results.model import Run, Status
 from rich.console import Console
@@ -149,6 +149,8 @@ def _conclude_comparison(directory: Path) -> int:
     report.write_report(directory)
     out.print(report.summary_table(result))
     out.print(result.verdict.sentence, markup=False)
+    if views := lockdep_views.of_comparison(result):
+        out.print(lockdep_views.sentence(views), markup=False)
     out.print(directory, markup=False)
     return 0 if result.carried_out else 3
 
@@ -235,9 +237,9 @@ def _do_list(args: argparse.Namespace) -> int:
         return [(kind, schema["$defs"][kind]["description"]) for kind in schema["properties"][part]["items"]["properties"]["kind"]["enum"]]
 
     def kernel_list() -> list[tuple[str, str]]:
-        built = {base: "in the cache" if kernels.lab_kernel_built(base) else f"not built yet: `drmsqueeze lab build {base}`"
-                 for base in kernels.BASES}
-        return [*((base, f"{text}; {built[base]}") for base, (_, text) in kernels.BASES.items()),
+        built = {name: "in the cache" if kernels.lab_kernel_built(name) else f"not built yet: `drmsqueeze lab build {name}`"
+                 for name in kernels.BASES}
+        return [*((name, f"{base.description}; {built[name]}") for name, base in kernels.BASES.items()),
                 *((f"lab+{v.name}", v.description) for v in kernels.variants().values())]
 
     tables: dict[str, Callable[[], list[tuple[str, str]]]] = {
@@ -298,7 +300,7 @@ def _parser() -> argparse.ArgumentParser:
     lists.add_argument("what", choices=("configs", "stressors", "injectors", "kernels", "machines"))
     run = command("run", _do_run, "run scenarios on one kernel")
     run.add_argument("configs", nargs="+", type=Path, metavar="CONFIG")
-    run.add_argument("--kernel", default="lab", metavar="K", help="lab, or lab with variants: lab+panfrost-nowait")
+    run.add_argument("--kernel", default="lab", metavar="K", help="lab or lab-debug, alone or with variants: lab+panfrost-nowait")
     run.add_argument("--machine", choices=("vm",), default="vm")
     with_runs(run)
     with_out(run)

@@ -24,8 +24,9 @@ SILENT_S = 25 * 0.2
 # The agent's own work before the first job and after the last: filling memory, probe, restoring.
 OVERHEAD_S = 60.0
 POWER_OFF_S = 20.0
-# Blocked tasks with their stacks, before the agent has given much back; then memory.
-EVIDENCE_KEYS = "wm"
+# Blocked tasks with their stacks, before the agent has given much back; the locks that they hold, where the kernel has lockdep (any
+# other answers with its list of keys); then memory.
+EVIDENCE_KEYS = "wdm"
 
 Watcher = Callable[[Vm, Journal], None]
 
@@ -158,7 +159,8 @@ def execute(lab: Lab, scenario: Scenario, run: PlannedRun, kernel: str, director
     guest = lab.guest(kernel).carrying(guests.tools_of(scenario["injectors"]))
     accelerator = lab.accelerator
     machine_scale = scenario.document.get("time_scale", accelerator.time_scale)
-    time_scale = machine_scale * lab.slowdown(kernel)
+    slower = lab.slowdown(kernel)
+    time_scale = machine_scale * slower
     document = scenario.scaled(time_scale)
     resolved = Scenario(scenario.document | {"seed": run.seed, "time_scale": machine_scale, "levels": [run.level], "runs": 1})
     request = {"schema": "drmsqueeze.request/1", "scenario": document, "level": run.level, "seed": run.seed,
@@ -201,7 +203,8 @@ def execute(lab: Lab, scenario: Scenario, run: PlannedRun, kernel: str, director
         "scenario": {"name": scenario.name, "sha256": scenario.sha256, "seed": run.seed},
         "level": run.level, "arm": run.arm, "index": run.index, "block": run.block,
         "machine": {"kind": "vm", "accelerator": accelerator.name, "ended": ended, "last_beat_s": journal.last_beat_s,
-                    "qemu_exit": vm.exit_status, "sysrq_taken": follower.sysrq_taken},
+                    "qemu_exit": vm.exit_status, "sysrq_taken": follower.sysrq_taken, "slowdown": slower,
+                    "more_ram_mib": guest.ram_mib(hardware.ram_mib) - hardware.ram_mib},
         "kernel": {"release": guest.kernel.release, "variant": kernel, "config_sha256": guest.kernel.config_sha256},
         "driver": {"name": driver, "module_sha256": cache.file_digest(guest.module(targets.TARGETS[driver].module)),
                    "model": scenario["target"].get("model"), "timeout_ms": document["driver_timeout_ms"]},

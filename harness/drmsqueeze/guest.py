@@ -14,7 +14,7 @@ from typing import Any
 
 from drmsqueeze import TOP, cache, progress
 from drmsqueeze.errors import InfrastructureError
-from drmsqueeze.kernels import LAB, MODELLED_DRIVERS, SHIMMED_DRIVERS, KernelSpec, LabKernel, Modules, build_modules
+from drmsqueeze.kernels import BASES, LAB, MODELLED_DRIVERS, SHIMMED_DRIVERS, KernelSpec, LabKernel, Modules, build_modules
 from drmsqueeze.targets import STRESSOR_MODULES, TARGETS
 
 BUSYBOX = Path("/bin/busybox")
@@ -47,7 +47,7 @@ def build_programs(kernel: LabKernel) -> Path:
 
     inputs = {
         "sources": cache.tree_digest(*CPP_INPUTS),
-        "uapi": kernel.path.name,
+        "uapi": cache.tree_digest(kernel.uapi),  # lab kernels of one source share their programs
         "compiler": subprocess.run(["c++", "--version"], capture_output=True, text=True, check=True).stdout.splitlines()[0],
     }
     return cache.get("programs", inputs, build)
@@ -114,6 +114,10 @@ class Guest:
     kernel: LabKernel
     modules: Modules
     initramfs: Path
+
+    def ram_mib(self, asked: int) -> int:
+        """What QEMU gives it where a scenario asks for so much: see kernels.Base."""
+        return BASES[self.spec.base].ram_mib(asked)
 
     def module(self, name: str) -> Path:
         """The file of the module that the guest loads under this name: ours where we build it, else the kernel's."""

@@ -19,10 +19,28 @@ from drmsqueeze.errors import InfrastructureError, UsageError
 
 LAB = TOP / "lab"
 FRAGMENT = LAB / "kernel.config"
-# What each base asks for on top of FRAGMENT, and what it is.
-BASES: Mapping[str, tuple[Path | None, str]] = {
-    "lab": (None, "Debian's linux-source-6.12 with lab/kernel.config"),
-    "lab-debug": (LAB / "kernel-debug.config", "the same with lockdep, KASAN, kmemleak and debug objects"),
+
+
+@dataclass(frozen=True)
+class Base:
+    """A kernel of our own, before any variant: what it asks for on top of FRAGMENT, and what memory that costs."""
+
+    description: str
+    fragment: Path | None = None
+    ram_factor: float = 1.0
+    more_ram_mib: int = 0
+
+    def ram_mib(self, asked: int) -> int:
+        """What a guest is given whose scenario asks for so much, so that about as much is left for its work as on `lab`."""
+        return round(asked * self.ram_factor) + self.more_ram_mib
+
+
+BASES: Mapping[str, Base] = {
+    "lab": Base("Debian's linux-source-6.12 with lab/kernel.config"),
+    # KASAN's shadow is an eighth of all memory and its quarantine of freed objects up to a thirty-second (mm/kasan/quarantine.c); the
+    # rest is a kernel of twice the size, lockdep's tables and kmemleak's objects. Measured, with panfrost loaded and idle: MemAvailable
+    # is 202 MB of 256 MiB on lab, 194 of 384 and 300 of 512 on lab-debug.
+    "lab-debug": Base("the same with lockdep, KASAN, kmemleak and debug objects", LAB / "kernel-debug.config", 1.25, 96),
 }
 SOURCE = Path("/usr/src/linux-source-6.12.tar.xz")
 SERIES = "6.12"
@@ -87,7 +105,7 @@ def lab_kernel_inputs(base: str = "lab") -> dict[str, str]:
     """All that decides what a lab kernel is. Raises InfrastructureError where the source is not installed."""
     if not SOURCE.exists():
         raise InfrastructureError(f"{SOURCE} is not there: install the Debian package linux-source-{SERIES}")
-    more = BASES[base][0]
+    more = BASES[base].fragment
     return ({} if more is None else {"more": cache.file_digest(more)}) | {
         "source": cache.file_digest(SOURCE),
         "fragment": cache.file_digest(FRAGMENT),
@@ -100,7 +118,7 @@ def lab_kernel_inputs(base: str = "lab") -> dict[str, str]:
 def _build_lab_kernel(path: Path, base: str) -> None:
     log = path / "build.log"
     source, build = path / "source", path / "build"
-    more = BASES[base][0]
+    more = BASES[base].fragment
     asked = FRAGMENT.read_text() + (more.read_text() if more else "")
     build.mkdir()
     make = ["make", "-C", str(source), f"O={build}"]

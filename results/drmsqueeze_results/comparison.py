@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from drmsqueeze_results import statistics, verdicts
-from drmsqueeze_results.comparison_model import (Arm, ArmLevel, Bound, Cell, Comparison, Exposure, Level, Plan,
-                                                 PlannedCell, Share, Spread, Test)
+from drmsqueeze_results.comparison_model import (Arm, ArmLevel, ArmLockdep, Bound, Cell, Comparison, Exposure, Level, Plan,
+                                                 PlannedCell, SeenCycle, Share, Spread, Test)
 from drmsqueeze_results.documents import from_plain, read_json, to_plain, validate, write_json
 from drmsqueeze_results.errors import BadComparison, BadRunDirectory
-from drmsqueeze_results.model import RARE, Outcome, Run, ScenarioId
+from drmsqueeze_results.model import RARE, LockCycle, Outcome, Run, ScenarioId
 from drmsqueeze_results.outcomes import load_run
 
 PERMUTATION = "permutation-within-blocks"
@@ -185,6 +185,16 @@ def _exposure(runs: Sequence[Run]) -> Exposure:
     return Exposure(sum(run.jobs.submitted for run in runs), fired)
 
 
+def _lockdep(runs: Sequence[Run]) -> ArmLockdep:
+    by_place: dict[tuple[object, ...], list[LockCycle]] = {}
+    for run in runs:
+        for cycle in run.lockdep.cycles if run.lockdep else ():
+            place = (cycle.kind, *((edge.lock, edge.under, edge.function) for edge in cycle.edges))
+            by_place.setdefault(place, []).append(cycle)
+    return ArmLockdep(len(runs), sum(bool(run.lockdep and run.lockdep.checked) for run in runs),
+                      tuple(SeenCycle(len(group), group[0]) for group in by_place.values()))
+
+
 def compare(directory: Path) -> Comparison:
     """Compare the runs under `directory` as its plan says, and write compare.json.
 
@@ -210,7 +220,8 @@ def compare(directory: Path) -> Comparison:
         scenario=ScenarioId(document["scenario"]["name"], some.scenario.sha256 if some else None, plan.seed),
         plan=plan, arms=arms, cells=cells, levels=levels, tests=tests, bounds=bounds,
         exposure={key: _exposure(_of(cells, runs, None, key)) for key in keys},
-        verdict=verdicts.compose(plan, arms, cells, levels, tests, bounds, injected, planted))
+        verdict=verdicts.compose(plan, arms, cells, levels, tests, bounds, injected, planted),
+        lockdep={key: _lockdep(_of(cells, runs, None, key)) for key in keys})
     plain = {"schema": "drmsqueeze.compare/1", **to_plain(result)}
     validate(plain, "compare", str(directory / "compare.json"), BadComparison)
     write_json(directory / "compare.json", plain)

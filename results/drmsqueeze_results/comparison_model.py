@@ -2,9 +2,9 @@
 """The contents of compare.json as types."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from drmsqueeze_results.model import ScenarioId
+from drmsqueeze_results.model import LockCycle, ScenarioId
 
 Interval = tuple[float, ...]
 
@@ -139,6 +139,23 @@ class Exposure:
 
 
 @dataclass(frozen=True)
+class SeenCycle:
+    """A report of lockdep, and in how many of an arm's runs it came: the first of those that take the same locks in the same functions."""
+
+    runs: int
+    cycle: LockCycle
+
+
+@dataclass(frozen=True)
+class ArmLockdep:
+    """What lockdep says of an arm's runs: in `checked` of them it looked on."""
+
+    runs: int
+    checked: int
+    found: tuple[SeenCycle, ...]
+
+
+@dataclass(frozen=True)
 class ComparisonVerdict:
     """A word for machines, a sentence for people, and notes that belong to it."""
 
@@ -160,6 +177,7 @@ class Comparison:
     bounds: tuple[Bound, ...]
     exposure: Mapping[str, Exposure]
     verdict: ComparisonVerdict
+    lockdep: Mapping[str, ArmLockdep] = field(default_factory=dict)
 
     @property
     def carried_out(self) -> bool:

@@ -27,7 +27,11 @@ class Ended(str, Enum):
 
 @dataclass(frozen=True)
 class Machine:
-    """Where it ran and how it ended; `last_beat_s` is the last heartbeat in guest seconds."""
+    """Where it ran and how it ended; `last_beat_s` is the last heartbeat in guest seconds.
+
+    `slowdown` is how many times slower than the plain lab kernel this kernel is, which is part of `time_scale`; `more_ram_mib` is
+    what the guest got beside the scenario's `ram_mib`, for its kernel's own tables.
+    """
 
     kind: str
     accelerator: str | None
@@ -35,6 +39,8 @@ class Machine:
     last_beat_s: float | None
     qemu_exit: int | None
     sysrq_taken: bool
+    slowdown: float | None = None
+    more_ram_mib: int | None = None
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,11 @@ class Driver:
 
 @dataclass(frozen=True)
 class Environment:
-    """What a reader needs to judge whether another machine would answer the same. Null: not known."""
+    """What a reader needs to judge whether another machine would answer the same. Null: not known.
+
+    `slowdown`: how many times slower than the plain lab kernel this one is, as measured; it is part of `time_scale`.
+    `more_ram_mib`: what a debug kernel was given for its own tables, beside what the scenario says.
+    """
 
     machine: str
     accelerator: str | None
@@ -97,6 +101,8 @@ class Environment:
     mglru: Any
     preemption: str | None
     hz: int | None
+    slowdown: float | None = None
+    more_ram_mib: int | None = None
 
 
 @dataclass(frozen=True)
@@ -211,6 +217,43 @@ class Witness:
 
 
 @dataclass(frozen=True)
+class LockEdge:
+    """A lock, the one that is held while it is taken, and the function that takes it; `frames` are its stack, innermost first.
+
+    `lock` "fs_reclaim" stands for being in memory reclaim or where it may be entered, "dma_fence_map" for code that a GPU fence
+    depends on, or that waits for one: they are annotations and no locks.
+    """
+
+    lock: str
+    under: str | None
+    function: str | None
+    frames: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class LockCycle:
+    """A report of lockdep. The first edge is the one that closes the cycle; `explanation` is null where we know none."""
+
+    kind: str
+    task: str | None
+    first_s: float | None
+    edges: tuple[LockEdge, ...]
+    explanation: str | None
+
+
+@dataclass(frozen=True)
+class LockdepVerdict:
+    """What lockdep says of a run. `checked`: whether it looked on, to the end or to its report (null: not known).
+
+    It says one thing only and then looks no more: after `stopped_s` (guest seconds) nothing was checked. Null: to the end.
+    """
+
+    checked: bool | None
+    stopped_s: float | None
+    cycles: tuple[LockCycle, ...]
+
+
+@dataclass(frozen=True)
 class Timing:
     """Seconds of the host's clock."""
 
@@ -240,6 +283,7 @@ class Run:
     timing_s: Timing
     phases: tuple[PhaseResult, ...] = ()
     stressors: tuple[StressorReport, ...] = ()
+    lockdep: LockdepVerdict | None = None
     schema: str = "drmsqueeze.run/1"
 
     @property

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Callable, Iterator, Mapping, Sequence
 
-from drmsqueeze_results import fates, findings, latency, wait_chain, witnesses
+from drmsqueeze_results import fates, findings, latency, lockdep, wait_chain, witnesses
 from drmsqueeze_results.documents import from_plain, read_json, to_plain, validate, write_json
 from drmsqueeze_results.errors import BadRunDirectory
 from drmsqueeze_results.facts import Ended, RunData, read_run
@@ -210,7 +210,7 @@ def _environment(data: RunData) -> Environment:
     facts, seen = data.facts, data.environment
     return Environment(
         machine=facts.machine.kind, accelerator=facts.machine.accelerator, kernel=facts.kernel, driver=facts.driver,
-        time_scale=facts.time_scale, snapshot=facts.snapshot,
+        time_scale=facts.time_scale, snapshot=facts.snapshot, slowdown=facts.machine.slowdown, more_ram_mib=facts.machine.more_ram_mib,
         **{name: seen.get(name) for name in ("ram_kib", "swap", "min_free_kib", "swappiness", "thp", "mglru",
                                              "preemption", "hz")})
 
@@ -270,7 +270,8 @@ def consider(run_dir: Path) -> Judgement:
         latency_ns=latency.summarise(data.completed), errnos=decided.errnos, injections=injections,
         pressure=_pressure(data), findings=tuple(f.finding for f in found), witnesses=signs, restored=restored,
         timing_s=facts.timing_s, phases=_phases(data, decided),
-        stressors=tuple(from_plain(StressorReport, report) for report in data.stressors))
+        stressors=tuple(from_plain(StressorReport, report) for report in data.stressors),
+        lockdep=lockdep.verdict(data.console, data.environment))
     return Judgement(run, data, decided, blocked, wait_chain.chains(blocked))
 
 

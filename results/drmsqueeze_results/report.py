@@ -10,6 +10,7 @@ from rich.table import Table
 from drmsqueeze_results.comparison import load_comparison
 from drmsqueeze_results.comparison_model import Comparison
 from drmsqueeze_results.ktap import ktap
+from drmsqueeze_results.lockdep_views import SILENT_AFTERWARDS
 from drmsqueeze_results.sections import ComparisonSection, RunsSection, Section, find_sections
 from drmsqueeze_results.tables import comparison_grid, markdown_table, rich_table
 from drmsqueeze_results.verdicts import level_name, milliseconds
@@ -48,7 +49,7 @@ def write_report(directory: Path, sections: Sequence[Section] | None = None) -> 
     """
     shown = find_sections(directory) if sections is None else tuple(sections)
     comparisons = [section for section in shown if isinstance(section, ComparisonSection)]
-    context = {"sections": shown, "title": (comparisons or shown)[0].title}
+    context = {"sections": shown, "silent_afterwards": SILENT_AFTERWARDS, "title": (comparisons or shown)[0].title}
     path = directory / "report.html"
     path.write_text(_ENVIRONMENT.get_template("report.html.j2").render(context), encoding="utf-8")
     (directory / "summary.md").write_text(_ENVIRONMENT.get_template("summary.md.j2").render(context), encoding="utf-8")

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from drmsqueeze_results import plots
+from drmsqueeze_results import lockdep_views, plots
 from drmsqueeze_results.comparison import load_comparison
 from drmsqueeze_results.comparison_model import Comparison, Test
 from drmsqueeze_results.documents import read_json, to_plain
 from drmsqueeze_results.errors import BadComparison, ResultsError
 from drmsqueeze_results.facts import read_run
 from drmsqueeze_results.kernel_log import BlockedTask
+from drmsqueeze_results.lockdep_views import LockdepView
 from drmsqueeze_results.model import Environment, Finding, Outcome, Run, Status
 from drmsqueeze_results.outcomes import Judgement, consider, load_run
 from drmsqueeze_results.run_tables import run_grids
@@ -63,6 +64,7 @@ class RunView:
     lost: tuple[str, ...]
     chains: tuple[tuple[bool, tuple[str, ...]], ...]  # closed, boxes
     grids: tuple[Grid, ...]
+    lockdep: LockdepView | None
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,7 @@ class ComparisonSection:
     environment: Grid
     commands: tuple[str, ...]
     limits: tuple[str, ...]
+    lockdep: tuple[LockdepView, ...]
     kind: str = "comparison"
 
 
@@ -266,7 +269,7 @@ def comparison_section(directory: Path, slug: str = "comparison") -> ComparisonS
         commands=tuple(f"./drmsqueeze compare configs/{comparison.scenario.name}.json --a {kernels[0].kernel} "
                        f"--b {other.kernel} --runs {comparison.plan.runs} --seed {comparison.plan.seed}"
                        for other in kernels[1:]),
-        limits=limits(runs))
+        limits=limits(runs), lockdep=lockdep_views.of_comparison(comparison))
 
 
 def _stack(task: BlockedTask) -> StackView:
@@ -319,7 +322,8 @@ def _run_view(path: Path, judgement: Judgement) -> RunView:
         tuple((TITLES[outcome], run.jobs.of(outcome)) for outcome in TITLES),
         tuple(_stack(task) for task in judgement.blocked[:MOST_STACKS]),
         max(0, len(judgement.blocked) - MOST_STACKS), tuple(reasons),
-        tuple((chain.closed, boxes(chain)) for chain in judgement.chains), run_grids(run))
+        tuple((chain.closed, boxes(chain)) for chain in judgement.chains), run_grids(run),
+        lockdep_views.of_run(kernel_of(run), run))
 
 
 def runs_section(title: str, run_dirs: Sequence[Path], slug: str, directory: Path) -> RunsSection:

@@ -13,7 +13,7 @@ TEMPLATE = json.loads((DATA / "run-completed.json").read_text())
 KERNELS = {"a": "lab", "b": "lab+panfrost-nowait"}
 MS = 1_000_000
 
-# What a run of an arm at a level comes to: counts by fate; "p50_ms"; "status"; "injector". None: no run.json at all.
+# What a run of an arm at a level comes to: counts by fate; "p50_ms"; "status"; "injector"; "lockdep". None: no run.json at all.
 Cell = Mapping[str, Any] | None
 
 
@@ -52,5 +52,7 @@ def _write(directory: Path, cell: Any, planned: Mapping[str, Any], kernel: str) 
     }
     if "injector" in cell:
         run["injections"] = [{"injector": cell["injector"], "settings": {}, "fired": 7}]
+    if "lockdep" in cell:
+        run["lockdep"] = cell["lockdep"]
     directory.mkdir(parents=True)
     (directory / "run.json").write_text(json.dumps(run))

@@ -40,7 +40,7 @@ SYSRQ_PRINTING_S = 20.0
 
 @dataclass(frozen=True)
 class Hardware:
-    """What the guest is given."""
+    """What the guest is given; memory that a debug kernel needs for itself comes on top (Guest.ram_mib())."""
 
     ram_mib: int = 256
     vcpus: int = 2
@@ -82,7 +82,7 @@ class Vm:
         }
         command_line = [
             *UNTIL_WE_DIE, QEMU, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-machine", "pc", "-accel", accelerator,
-            "-cpu", "host" if accelerator == "kvm" else "max", "-smp", str(hardware.vcpus), "-m", str(hardware.ram_mib),
+            "-cpu", "host" if accelerator == "kvm" else "max", "-smp", str(hardware.vcpus), "-m", str(guest.ram_mib(hardware.ram_mib)),
             "-kernel", str(guest.kernel.image), "-initrd", str(guest.initramfs),
             "-append", " ".join(f"{name}={value}" for name, value in arguments.items() if value), "-device", "pvpanic-pci",
         ]
@@ -262,8 +262,7 @@ def slowdown(guest: Guest, plain: Guest, accelerator: Accelerator) -> float:
 
     def build(path: Path) -> None:
         command = "/bin/drmsqueeze-agent --calibrate"
-        slow, fast = (min(_calibration(run_command(one, accelerator.name, command, hardware=Hardware(ram_mib=512))) for _ in range(2))
-                      for one in (guest, plain))
+        slow, fast = (min(_calibration(run_command(one, accelerator.name, command)) for _ in range(2)) for one in (guest, plain))
         (path / "slowdown.json").write_text(json.dumps(round(max(1.0, slow / fast), 1)) + "\n")
 
     inputs = dict(_host_boot()) | {"kernel": guest.kernel.path.name, "plain": plain.kernel.path.name, "accelerator": accelerator.name}
