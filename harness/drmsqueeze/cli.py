@@ -17,7 +17,7 @@ from drmsqueeze_results.model import Run, Status
 from rich.console import Console
 from rich.table import Table
 
-from drmsqueeze import TOP, bundle, doctor, execute, guest, kernels, plan, progress, pytest_plugin, replay, scenario, selftest, targets
+from drmsqueeze import TOP, bundle, doctor, execute, guest, kernels, minimize, plan, progress, pytest_plugin, replay, scenario, selftest, targets
 from drmsqueeze.errors import DrmsqueezeError, InfrastructureError, UsageError
 from drmsqueeze.machines import vm
 
@@ -215,6 +215,37 @@ def _do_replay(args: argparse.Namespace) -> int:
     return conclusion.exit_code
 
 
+def _do_minimize(args: argparse.Namespace) -> int:
+    """Make a scenario smaller while something still shows; the same command takes an interrupted search up again."""
+    kernel = kernels.KernelSpec.parse(args.kernel).name
+    planned = minimize.Plan(scenario.load(args.config), minimize.Until.parse(args.until), kernel, args.trials, args.max_runs)
+    directory = args.out if args.out and minimize.resumable(args.out, planned) else new_directory(args.out, "minimize")
+    lab = execute.Lab()
+    lab.guest(kernel)
+    progress.say(f"machine: vm on {lab.accelerator.name}; what is found is in {directory / minimize.MINIMAL} at any time")
+
+    def carry_out_trial(one: scenario.Scenario, number: int, place: Path) -> minimize.Trial:
+        execute.execute(lab, one, plan.PlannedRun(number, number, one["levels"][0], "a", one["seed"]), kernel, place)
+        return minimize.judged(outcomes.judge(place), planned.until)
+
+    with progress.step(f"minimising {planned.scenario.name}", args.max_runs) as shown:
+        search = minimize.Search(planned, directory, carry_out_trial, lambda note: shown.advance(1, note))
+        try:
+            result = search.run()
+        except KeyboardInterrupt:
+            progress.say(f"interrupted: {search.result.sentence} The same command with --out {directory} goes on.")
+            raise
+    if result.rule:
+        out.print(result.rule.sentence, markup=False)
+    out.print(result.sentence, markup=False)
+    if result.state == "not-reproduced":
+        out.print(directory, markup=False)
+        return 1
+    out.print((directory / minimize.MINIMAL).read_text(), markup=False, end="")
+    out.print(directory, markup=False)
+    return 0
+
+
 def _do_bundle(args: argparse.Namespace) -> int:
     made = bundle.make(args.directory, args.out)
     for name in made.left_out:
@@ -320,6 +351,16 @@ def _parser() -> argparse.ArgumentParser:
     bundles = command("bundle", _do_bundle, "make one file of a run, fit for a bug report")
     bundles.add_argument("directory", type=Path, metavar="RUN_DIR")
     bundles.add_argument("--out", type=Path, metavar="FILE", help="default: SCENARIO-NNNN.tar.zst in the current directory")
+    minimise = command("minimize", _do_minimize, "make a scenario smaller while something still shows")
+    minimise.add_argument("config", type=Path, metavar="CONFIG")
+    minimise.add_argument("--until", required=True, metavar="WHAT",
+                          help="what must show: an outcome (hung, stalled, failed, ...) or finding:SIGNATURE (a kind, or the beginning of one); "
+                               "several with |, as in 'hung|finding:hung-task'")
+    minimise.add_argument("--kernel", default="lab", metavar="K", help="lab, or lab with variants: lab+panfrost-nowait")
+    minimise.add_argument("--trials", type=_positive, default=minimize.TRIALS, metavar="N",
+                          help="runs of the first and of the last scenario, for their rates (default: %(default)s)")
+    minimise.add_argument("--max-runs", type=_positive, default=minimize.MAX_RUNS, metavar="N", help="runs in all (default: %(default)s)")
+    with_out(minimise)
     restore = command("restore", _do_restore, "put back what a run on this machine has turned and was killed before it could put back")
     restore.add_argument("--journal", type=Path, default=Path("/run/drmsqueeze/restore.json"), metavar="FILE",
                          help="the agent's journal (default: %(default)s)")

@@ -212,7 +212,7 @@ def table(recorded: Run, again: Sequence[tuple[str, Run]]) -> Table:
         shown.add_column(column, overflow="fold")
     for name, cell in _rows([recorded, *(run for _, run in again)]):
         was = cell(recorded)
-        shown.add_row(Text(name), was, *(cell(run) if cell(run) == was else Text(f"{cell(run)} ≠", "yellow") for _, run in again))
+        shown.add_row(Text(name), Text(was), *(Text(cell(run)) if cell(run) == was else Text(f"{cell(run)} ≠", "yellow") for _, run in again))
     shown.add_row("the same?", "", *("no" if unlike(recorded, run) else "yes" for _, run in again))
     return shown
 

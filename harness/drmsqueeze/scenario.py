@@ -22,7 +22,8 @@ SCHEMA = TOP / "configs" / "scenario.schema.json"
 
 
 @lru_cache(maxsize=1)
-def _schema() -> dict[str, Any]:
+def rules() -> dict[str, Any]:
+    """The schema of scenarios."""
     return json.loads(SCHEMA.read_text())  # type: ignore[no-any-return]
 
 
@@ -59,9 +60,9 @@ def _problems(error: jsonschema.ValidationError, file: str) -> list[str]:
     return [f"{file}: {pointer or '/'}: found {found if len(found) <= 80 else found[:77] + '...'}; expected {_expected(error)}"]
 
 
-def _rule_at(reference: str) -> Any:
+def rule_at(reference: str) -> Any:
     """What a "$ref" within the schema stands for: "#/$defs/NAME/..."."""
-    rule: Any = _schema()
+    rule: Any = rules()
     for part in reference.removeprefix("#/").split("/"):
         rule = rule[part]
     return rule
@@ -70,13 +71,13 @@ def _rule_at(reference: str) -> Any:
 def _fill(instance: dict[str, Any], properties: dict[str, Any]) -> None:
     for name, rule in properties.items():
         if isinstance(rule, dict) and "$ref" in rule:
-            rule = _rule_at(rule["$ref"])
+            rule = rule_at(rule["$ref"])
         if isinstance(rule, dict) and "default" in rule:
             instance.setdefault(name, copy.deepcopy(rule["default"]))
 
 
 def _resolve(document: dict[str, Any]) -> dict[str, Any]:
-    schema = _schema()
+    schema = rules()
     properties = schema["properties"]
     _fill(document, properties)
     _fill(document["machine"], properties["machine"]["properties"])
@@ -160,7 +161,7 @@ def parse(text: str, file: str) -> Scenario:
         raise UsageError(f"{file}:{error.lineno}:{error.colno}: not JSON: {error.msg}") from None
     except ValueError as error:
         raise UsageError(f"{file}: not JSON: {error}") from None
-    validator = jsonschema.Draft202012Validator(_schema())
+    validator = jsonschema.Draft202012Validator(rules())
     errors = sorted(validator.iter_errors(document), key=lambda e: [str(part) for part in e.absolute_path])
     if errors:
         raise UsageError("\n".join(problem for error in errors for problem in _problems(error, file)))
