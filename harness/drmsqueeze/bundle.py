@@ -71,7 +71,8 @@ def _readme(run: Run, files: list[str], left_out: list[str]) -> str:
         f"- machine: {run.environment.machine}, {run.environment.accelerator}, {run.environment.ram_kib} KiB of memory, "
         f"time scale {run.environment.time_scale}",
         f"- seed {run.scenario.seed}, level {run.level:g}", "",
-        "Run it again, judged beside what was recorded: `drmsqueeze replay THIS_FILE.tar.zst`. Only the scenario: `drmsqueeze run scenario.json`.",
+        "Run it again, judged beside what was recorded: `drmsqueeze replay THIS_FILE.tar.zst`.",
+        "The scenario alone: `drmsqueeze run scenario.json`.",
         "Names of hosts and users and paths of the host were taken out.", "", "## Findings", ""]
     lines += [f"- {found.signature} ({found.count} times{', expected' if found.expected else ''})" for found in run.findings] or ["none"]
     lines += ["", "## Files", "", *(f"- {name}" for name in files), *(f"- left out: {name}" for name in left_out)]

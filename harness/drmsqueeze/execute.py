@@ -37,17 +37,28 @@ class Lab:
     def __init__(self, models: Path = kernels.LAB / "models") -> None:
         self._models = models
         self._guests: dict[str, Guest] = {}
+        self._kernels: dict[str, kernels.LabKernel] = {}
 
-    @cached_property
+    @property
     def kernel(self) -> kernels.LabKernel:
-        return kernels.lab_kernel()
+        """That of base `lab`."""
+        return self._kernel_of("lab")
+
+    def _kernel_of(self, base: str) -> kernels.LabKernel:
+        if base not in self._kernels:
+            self._kernels[base] = kernels.lab_kernel(base)
+        return self._kernels[base]
+
+    def take(self, base: str, kernel: kernels.LabKernel) -> None:
+        """From now on the guests of a base have this kernel, and not the one that the tree asks for: that of a recorded run."""
+        self._kernels[base] = kernel
+        self._guests = {name: guest for name, guest in self._guests.items() if guest.spec.base != base}
 
     def guest(self, name: str) -> Guest:
         """The guest of a kernel; built on first use. Raises UsageError for a kernel that does not exist."""
         if name not in self._guests:
             spec = kernels.KernelSpec.parse(name)
-            kernel = self.kernel if spec.base == "lab" else kernels.lab_kernel(spec.base)
-            self._guests[name] = guests.prepare(spec, kernel, self._models)
+            self._guests[name] = guests.prepare(spec, self._kernel_of(spec.base), self._models)
         return self._guests[name]
 
     def slowdown(self, name: str) -> float:

@@ -150,6 +150,15 @@ def lab_kernel_built(base: str = "lab") -> bool:
     return SOURCE.exists() and cache.find("kernels", lab_kernel_inputs(base)) is not None
 
 
+def built_with(config_sha256: str | None, release: str | None) -> LabKernel | None:
+    """A lab kernel in the cache with this configuration and release, whatever the tree asks for today; None where there is none."""
+    for done in sorted((cache.root() / "kernels").glob(f"*/{cache.COMPLETE}")):
+        kernel = LabKernel(done.parent)
+        if kernel.config_sha256 == config_sha256 and kernel.release == release:
+            return kernel
+    return None
+
+
 @dataclass(frozen=True)
 class Variant:
     name: str

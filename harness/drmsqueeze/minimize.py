@@ -118,7 +118,8 @@ class Plan:
 
     def asked(self) -> dict[str, Any]:
         """What must be the same for records of one search to serve another."""
-        return {"scenario": self.scenario.name, "sha256": self.scenario.sha256, "until": self.until.text, "kernel": self.kernel, "trials": self.trials}
+        return {"scenario": self.scenario.name, "sha256": self.scenario.sha256, "until": self.until.text, "kernel": self.kernel,
+                "trials": self.trials}
 
 
 class Trials:
@@ -150,7 +151,8 @@ class Trials:
             self._note(f"{done.status}, {', '.join(f'{n} {fate}' for fate, n in done.jobs.items() if fate != 'submitted') or 'no jobs'}")
             if not done.broken:
                 return done
-        raise InfrastructureError(f"{BROKEN_IN_A_ROW} runs in a row did not do their work ({done.reason_code}); see {self._directory / 'trials'}")
+        raise InfrastructureError(f"{BROKEN_IN_A_ROW} runs in a row did not do their work ({done.reason_code}); "
+                                  f"see {self._directory / 'trials'}")
 
     def _run(self, candidate: Scenario, purpose: str, reserve: int) -> Trial:
         if self.runs + reserve >= self._max:
@@ -204,8 +206,9 @@ class Result:
 
     def document(self) -> dict[str, Any]:
         """The contents of minimize.json."""
+        after = asdict(self.after) if self.after else {}
         return {"schema": SCHEMA, "asked": self.plan.asked(), "state": self.state, "rule": asdict(self.rule) if self.rule else None,
-                "before": asdict(self.before) | size(self.plan.scenario), "after": (asdict(self.after) if self.after else {}) | size(self.best),
+                "before": asdict(self.before) | size(self.plan.scenario), "after": after | size(self.best),
                 "runs": self.runs, "taken_back": self.taken_back, "steps": self.steps}
 
     @property
@@ -214,14 +217,14 @@ class Result:
         what, name = self.plan.until.text, self.plan.scenario.name
         if self.state == "not-reproduced":
             bound = upper_bound(0, self.before.runs)
-            return (f"{name} does not reproduce {what}: 0 of {self.before.runs} runs on {self.plan.kernel}"
-                    + (f", which bounds the rate of a run at {100 * bound:.0f} % ({100 * CONFIDENCE:g} % confidence)." if bound is not None else "."))
+            bounded = "" if bound is None else f", which bounds the rate of a run at {100 * bound:.0f} % ({100 * CONFIDENCE:g} % confidence)"
+            return f"{name} does not reproduce {what}: 0 of {self.before.runs} runs on {self.plan.kernel}{bounded}."
         was, now = size(self.plan.scenario), size(self.best)
         end = "" if self.state == "minimal" else "; the runs allowed were used up, so it may not be the smallest (--max-runs)"
         back = f"; {self.taken_back} steps were taken back, for what they led to showed it too rarely" if self.taken_back else ""
         rate = self.after.sentence if self.after else "in no further run yet"
-        return (f"{name}: from {was['parts']} parts and {was['values']} values to {now['parts']} and {now['values']} in {self.runs} runs{end}{back}. "
-                f"{what} was seen {rate}; before {self.before.sentence}.")
+        smaller_by = f"from {was['parts']} parts and {was['values']} values to {now['parts']} and {now['values']} in {self.runs} runs"
+        return (f"{name}: {smaller_by}{end}{back}. {what} was seen {rate}; before {self.before.sentence}.")
 
 
 def size(scenario: Scenario) -> dict[str, int]:

@@ -45,7 +45,8 @@ class Difference:
     @property
     def sentence(self) -> str:
         """For people."""
-        return f"{self.what}: recorded {_shown(self.recorded)}, here {_shown(self.here)}" + (f"; {self.consequence}" if self.consequence else "")
+        told = f"{self.what}: recorded {_shown(self.recorded)}, here {_shown(self.here)}"
+        return f"{told}; {self.consequence}" if self.consequence else told
 
 
 def _shown(value: Any) -> str:
@@ -107,6 +108,19 @@ def _exists(name: str) -> bool:
     return True
 
 
+def _take_recorded_kernel(recorded: Environment, lab: Lab, kernel: str) -> Iterator[Difference]:
+    """Where the tree asks for another kernel today than the recorded one, and the cache still holds that: it is taken."""
+    now = lab.guest(kernel).kernel
+    if (now.config_sha256, now.release) == (recorded.kernel.config_sha256, recorded.kernel.release):
+        return
+    found = kernels.built_with(recorded.kernel.config_sha256, recorded.kernel.release)
+    if found:
+        base = kernels.KernelSpec.parse(kernel).base
+        lab.take(base, found)
+        yield Difference(f"config of what the tree calls `{base}`", recorded.kernel.config_sha256, now.config_sha256,
+                         "the cache still holds the recorded kernel, which is taken")
+
+
 def _kernel_differences(recorded: Environment, lab: Lab, kernel: str) -> Iterator[Difference]:
     here = lab.guest(kernel)
     if recorded.kernel.release != here.kernel.release:
@@ -124,8 +138,8 @@ def _machine(recorded: Recorded, lab: Lab, document: dict[str, Any]) -> Iterator
     environment, here = recorded.run.environment, lab.accelerator
     board = environment.machine != "vm"
     if board:
-        yield Difference("machine", environment.machine, "vm", "it ran on a real board and is replayed in the VM: other memory, another CPU, "
-                         "and a model in the place of the GPU")
+        yield Difference("machine", environment.machine, "vm", "it ran on a real board and is replayed in the VM: other memory, "
+                         "another CPU, and a model in the place of the GPU")
         driver = document["target"]["driver"]
         if "model" not in document["target"] and driver in targets.MODELS:
             document["target"]["model"] = targets.MODELS[driver]
@@ -156,7 +170,10 @@ def prepare(recorded: Recorded, lab: Lab, kernel: str | None, runs: int) -> tupl
     document.setdefault("time_scale", recorded.run.environment.time_scale or 1)
     # The same question is asked of whatever kernel it is: outcomes of another kernel are judged by what was expected of the recorded one.
     document["expect"] = {name: recorded.expect} if recorded.expect is not None else {}
-    differences += [*_kernel_differences(recorded.run.environment, lab, name), *_machine(recorded, lab, document)]
+    environment = recorded.run.environment
+    if kernel is None:
+        differences += _take_recorded_kernel(environment, lab, name)
+    differences += [*_kernel_differences(environment, lab, name), *_machine(recorded, lab, document)]
     run = recorded.run
     order = tuple(PlannedRun(index, index, run.level, "a", run.scenario.seed) for index in range(runs))
     return Plan("run", Scenario(document), {"a": name}, [run.level], runs, run.scenario.seed, order), differences
@@ -212,20 +229,22 @@ def table(recorded: Run, again: Sequence[tuple[str, Run]]) -> Table:
         shown.add_column(column, overflow="fold")
     for name, cell in _rows([recorded, *(run for _, run in again)]):
         was = cell(recorded)
-        shown.add_row(Text(name), Text(was), *(Text(cell(run)) if cell(run) == was else Text(f"{cell(run)} ≠", "yellow") for _, run in again))
+        cells = [cell(run) for _, run in again]
+        shown.add_row(Text(name), Text(was), *(Text(came) if came == was else Text(f"{came} ≠", "yellow") for came in cells))
     shown.add_row("the same?", "", *("no" if unlike(recorded, run) else "yes" for _, run in again))
     return shown
 
 
 @dataclass(frozen=True)
 class Conclusion:
-    """How often it came out the same. `sentence` is for people, `exit_code` for scripts: 0 at least once, 1 never, 3 no run did its work."""
+    """How often it came out the same: a sentence for people, and 0 (at least once), 1 (never) or 3 (no run did its work) for scripts."""
 
     sentence: str
     exit_code: int
 
 
-def conclude(recorded: Recorded, again: Sequence[tuple[str, Run]], planned: int, differences: Sequence[Difference], directory: Path) -> Conclusion:
+def conclude(recorded: Recorded, again: Sequence[tuple[str, Run]], planned: int, differences: Sequence[Difference],
+             directory: Path) -> Conclusion:
     """Hold the replays against the record, and write `directory`/replay.json."""
     reasons = {name: unlike(recorded.run, run) for name, run in again}
     same = sum(not why for why in reasons.values())

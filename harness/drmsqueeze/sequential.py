@@ -51,5 +51,5 @@ class Rule:
     @property
     def sentence(self) -> str:
         """For people, with all that decides."""
-        return (f"Wald's sequential test, {self.most} trials at most: a candidate is taken that happens at a rate of {self.wanted:.2f}; one at "
-                f"{self.floor:.2f} or less is taken with a probability of {self.alpha:g} at most")
+        return (f"Wald's sequential test, {self.most} trials at most: a candidate is taken that happens at a rate of {self.wanted:.2f}; "
+                f"one at {self.floor:.2f} or less is taken with a probability of {self.alpha:g} at most")

@@ -98,7 +98,8 @@ def _named(value: Any) -> str:
 def parts(document: Mapping[str, Any]) -> list[Part]:
     """The items of the scenario's own lists."""
     found = [Part((member, i), f"{member} {_named(item)}") for member in LISTS for i, item in enumerate(document[member])]
-    return found + [Part(("target", "companions", i), f"companion {name}") for i, name in enumerate(document["target"].get("companions", ()))]
+    companions = document["target"].get("companions", ())
+    return found + [Part(("target", "companions", i), f"companion {name}") for i, name in enumerate(companions)]
 
 
 def inner_parts(document: Mapping[str, Any]) -> list[Part]:
@@ -190,10 +191,13 @@ def brief(document: Mapping[str, Any]) -> dict[str, Any]:
     members = schema["properties"]
 
     def shorter(item: Mapping[str, Any], rules: Mapping[str, Any]) -> dict[str, Any]:
-        defaults = {name: scenario.rule_at(rule["$ref"]) if "$ref" in rule else rule for name, rule in rules.items() if isinstance(rule, dict)}
-        return {name: value for name, value in item.items() if "default" not in defaults.get(name, {}) or defaults[name]["default"] != value}
+        named = {name: rule for name, rule in rules.items() if isinstance(rule, dict)}
+        resolved = {name: scenario.rule_at(rule["$ref"]) if "$ref" in rule else rule for name, rule in named.items()}
+        filled = {name: rule["default"] for name, rule in resolved.items() if "default" in rule}
+        return {name: value for name, value in item.items() if name not in filled or filled[name] != value}
 
-    lists = {name: [shorter(item, schema["$defs"][item["kind"]]["properties"]) for item in document[name]] for name in ("stressors", "injectors")}
+    lists = {name: [shorter(item, schema["$defs"][item["kind"]]["properties"]) for item in document[name]]
+             for name in ("stressors", "injectors")}
     faults = [shorter(fault, members["model_faults"]["items"]["properties"]) for fault in document["model_faults"]]
     machine = shorter(document["machine"], members["machine"]["properties"])
     return shorter({**document, **lists, "model_faults": faults, "machine": machine}, members)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Replays with no VM: what is planned from a record, what differs is told, and when both are called the same."""
 
+import hashlib
 import json
 import shutil
 from dataclasses import replace
@@ -44,6 +45,32 @@ def alike(recorded: replay.Recorded, tmp_path: Path, **members: Any) -> Any:
     kernel = recorded.run.environment.kernel
     return fake_lab(tmp_path, **{"release": kernel.release, "config": kernel.config_sha256,
                                  "accelerator": recorded.run.environment.accelerator} | members)
+
+
+def test_the_recorded_kernel_is_taken_from_the_cache_by_its_hash(recorded: replay.Recorded, tmp_path: Path,
+                                                                monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for name, config in (("old", "CONFIG_A=y\n"), ("unfinished", "CONFIG_B=y\n")):
+        build = tmp_path / "cache/drmsqueeze/kernels" / name / "build"
+        (build / "include/config").mkdir(parents=True)
+        (build / ".config").write_text(config)
+        (build / "include/config/kernel.release").write_text("6.12.117\n")
+    (tmp_path / "cache/drmsqueeze/kernels/old/complete").touch()
+    digest = hashlib.sha256(b"CONFIG_A=y\n").hexdigest()
+    found = kernels.built_with(digest, "6.12.117")
+    assert found and found.path.name == "old"
+    assert kernels.built_with(digest, "6.1.1") is None
+    assert kernels.built_with(hashlib.sha256(b"CONFIG_B=y\n").hexdigest(), "6.12.117") is None, "its build was never finished"
+
+    taken: list[tuple[str, Path]] = []
+    lab = fake_lab(tmp_path, release="6.13", config="00")
+    lab.take = lambda base, kernel: taken.append((base, kernel.path))
+    environment = replace(recorded.run.environment, kernel=replace(recorded.run.environment.kernel, release="6.12.117", config_sha256=digest))
+    was = replace(recorded, run=replace(recorded.run, environment=environment))
+    replay.prepare(was, lab, None, 1)
+    assert taken == [("lab", found.path)]
+    replay.prepare(was, lab, "lab", 1)
+    assert len(taken) == 1, "a kernel that was asked for is the tree's"
 
 
 def told(differences: list[replay.Difference]) -> set[str]:
