@@ -168,10 +168,9 @@ Result<ShrinkTargets> open_i915(const Root &root, const ShrinkSettings &settings
 	return some(std::move(targets), pattern);
 }
 
-/* What it freed shows in the free memory only, which everybody else changes too. */
-Result<ShrinkTargets> open_drop_caches(const Root &root, const ShrinkSettings &settings)
+/* Runs every shrinker. What it freed shows in the free memory only, which everybody else changes too. */
+Result<ShrinkTargets> open_all(const Root &root, const char *path, std::string text)
 {
-	const char *path = "/proc/sys/vm/drop_caches";
 	auto file = KernelFile::open(root.path(path), O_WRONLY);
 	if (!file)
 		return file.error();
@@ -179,9 +178,19 @@ Result<ShrinkTargets> open_drop_caches(const Root &root, const ShrinkSettings &s
 		return (meminfo_kib(root, "MemTotal") - meminfo_kib(root, "MemFree")) / kPageKib;
 	};
 	ShrinkTargets targets;
-	targets.push_back(std::make_unique<WriteTarget>(path, std::move(*file), std::to_string(settings.bits),
-							std::move(used), false));
+	targets.push_back(
+		std::make_unique<WriteTarget>(path, std::move(*file), std::move(text), std::move(used), false));
 	return targets;
+}
+
+Result<ShrinkTargets> open_drop_caches(const Root &root, const ShrinkSettings &settings)
+{
+	return open_all(root, "/proc/sys/vm/drop_caches", std::to_string(settings.bits));
+}
+
+Result<ShrinkTargets> open_inside_reclaim(const Root &root, const ShrinkSettings & /*settings*/)
+{
+	return open_all(root, "/sys/kernel/debug/drmsqueeze/reclaim_shrinkers/run", "1");
 }
 
 constexpr char kPagePoolShrink[] = "/sys/kernel/debug/ttm/page_pool_shrink";
@@ -194,6 +203,7 @@ constexpr ShrinkMethod kMethods[] = {
 	{"msm-shrink", false, open_msm},
 	{"i915-drop-caches", true, open_i915},
 	{"drop-caches", true, open_drop_caches},
+	{"inside-reclaim", true, open_inside_reclaim},
 };
 
 } // namespace

@@ -69,9 +69,10 @@ void parse_bits(ScanOptions &options, JsonReader &reader)
 ScanOptions parse_options(JsonReader reader)
 {
 	ScanOptions options;
-	auto method = reader.one_of_or(
-		"method", {"generic", "ttm-page-pool", "ttm-tt", "msm-shrink", "i915-drop-caches", "drop-caches"},
-		"generic");
+	auto method = reader.one_of_or("method",
+				       {"generic", "ttm-page-pool", "ttm-tt", "msm-shrink", "i915-drop-caches",
+					"drop-caches", "inside-reclaim"},
+				       "generic");
 	options.method = find_shrink_method(method);
 	options.settings.shrinker = reader.has("shrinker") ? reader.string("shrinker") : "drm-*";
 	if (options.settings.shrinker.find('/') != std::string::npos)

@@ -91,9 +91,10 @@ def time_limit_s(document: dict[str, Any], time_scale: float) -> float:
 class _Follower:
     """Follows a guest to its end, and says what that end was."""
 
-    def __init__(self, vm: Vm, ring: Ring, journal: Journal, silent_s: float, limit_s: float, watch: Watcher | None) -> None:
+    def __init__(self, vm: Vm, ring: Ring, journal: Journal, silent_s: float, boot_limit_s: float, limit_s: float,
+                 watch: Watcher | None) -> None:
         self._vm, self._ring, self._journal, self._watch = vm, ring, journal, watch
-        self._silent_s, self._limit_s = silent_s, limit_s
+        self._silent_s, self._boot_limit_s, self._limit_s = silent_s, boot_limit_s, limit_s
         self.sysrq_taken = False
         self.hello_at: float | None = None
 
@@ -136,7 +137,7 @@ class _Follower:
                 if now - heard_at > POWER_OFF_S:
                     return "bye"
             elif self.hello_at is None:
-                if now - self._vm.started > BOOT_TIMEOUT_S:
+                if now - self._vm.started > self._boot_limit_s:
                     return "boot-timeout"
             elif now - heard_at > self._silent_s:
                 self._take_evidence()
@@ -183,6 +184,7 @@ def execute(lab: Lab, scenario: Scenario, run: PlannedRun, kernel: str, director
 
     journal = Journal(directory)
     limit_s = time_limit_s(document, time_scale)
+    boot_limit_s = BOOT_TIMEOUT_S * slower
     in_memory = "/dev/shm" if Path("/dev/shm").is_dir() else None
     with tempfile.TemporaryDirectory(prefix="drmsqueeze-ring-", dir=in_memory) as shared:
         ring = Ring(Path(shared) / "ring", request)
@@ -191,7 +193,7 @@ def execute(lab: Lab, scenario: Scenario, run: PlannedRun, kernel: str, director
         modules += targets.probes(scenario["injectors"])
         hardware = Hardware(**scenario["machine"], devices=tuple(targets.devices(scenario["target"])))
         with Vm(guest, accelerator.name, hardware, modules, directory / "console.log", ring=Path(shared) / "ring") as vm:
-            follower = _Follower(vm, ring, journal, SILENT_S * time_scale, limit_s, watch)
+            follower = _Follower(vm, ring, journal, SILENT_S * time_scale, boot_limit_s, limit_s, watch)
             ended = follower.follow()
             vm.kill()
             follower.finish()
@@ -204,7 +206,7 @@ def execute(lab: Lab, scenario: Scenario, run: PlannedRun, kernel: str, director
     hello_at = follower.hello_at or over
     broken = None
     if ended in _BROKEN and not (ended == "poweroff-without-bye" and journal.witnesses):
-        broken = _BROKEN[ended].format(limit=BOOT_TIMEOUT_S if ended == "boot-timeout" else limit_s)
+        broken = _BROKEN[ended].format(limit=boot_limit_s if ended == "boot-timeout" else limit_s)
         broken += f"; {complaint}"
     elif journal.hello is None:
         broken = f"the guest ended ({ended}) before the agent said hello; {complaint}"

@@ -66,5 +66,10 @@ def modules(target: Mapping[str, Any], traps: Sequence[Mapping[str, Any]], drive
 
 
 def probes(injectors: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Modules of ours (lab/probes) that look on while these injectors work."""
-    return ["fault_site"] if any(injector["kind"] == "fail-nth" for injector in injectors) else []
+    """Modules of ours (lab/probes) that these injectors work with."""
+    loaded = []
+    if any(injector["kind"] == "fail-nth" for injector in injectors):
+        loaded.append("fault_site")
+    if any(injector["kind"] == "shrinker-scan" and injector["method"] == "inside-reclaim" for injector in injectors):
+        loaded.append("reclaim_shrinkers")
+    return loaded

@@ -157,7 +157,10 @@ class CompletedJobs:
 
 @dataclass(frozen=True)
 class RunData:
-    """Everything that a verdict may rest on. `damaged` are sentences about files that could not be used in full."""
+    """Everything that a verdict may rest on. `damaged` are sentences about files that could not be used in full.
+
+    `kmemleak` is what the kernel printed of memory that nobody refers to any more; empty where it did not look.
+    """
 
     directory: Path
     facts: Facts
@@ -170,6 +173,7 @@ class RunData:
     scenario: Mapping[str, Any]
     console: tuple[Line, ...]
     damaged: tuple[str, ...]
+    kmemleak: str = ""
 
 
 def _json_lines(path: Path, damaged: list[str]) -> list[dict[str, Any]]:
@@ -233,6 +237,7 @@ def read_run(directory: Path) -> RunData:
     lines = _json_lines(directory / "jobs.jsonl", damaged)
     console = directory / "console.log"
     log = console.read_text(encoding="utf-8", errors="replace") if console.exists() else ""
+    leaks = directory / "evidence" / "kmemleak.txt"
     injections = _entries(directory / "injections.json", "injector", damaged)
     try:
         return RunData(
@@ -247,6 +252,7 @@ def read_run(directory: Path) -> RunData:
             scenario=_optional_json(directory / "scenario.json", dict, damaged) or {},
             console=tuple(read_lines(log)),
             damaged=tuple(damaged),
+            kmemleak=leaks.read_text(encoding="utf-8", errors="replace") if leaks.exists() else "",
         )
     except (KeyError, TypeError, ValueError) as e:
         raise BadRunDirectory(f"{directory}: jobs.jsonl is not in its format: {e}") from e

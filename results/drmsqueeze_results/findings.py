@@ -4,6 +4,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from drmsqueeze_results import kmemleak
 from drmsqueeze_results.facts import Ended, RunData
 from drmsqueeze_results.kernel_log import Match
 from drmsqueeze_results.kernel_rules import RULES, VICTIMS, Severity
@@ -21,6 +22,7 @@ MACHINE_SILENT = "machine-silent"
 HOG_KILLED = "hog-killed"
 INJECTOR_KILLED = "injector-killed"
 CLIENT_KILLED = "client-killed"
+KMEMLEAK = "kmemleak"  # in the log too, as a number
 KINDS = frozenset(
     {rule.kind for rule in RULES if rule.kind != "oom-kill"} | {f"oom-kill-{who}" for who, _ in VICTIMS}
     | {NOT_RESTORED, MACHINE_SILENT, HOG_KILLED, INJECTOR_KILLED, CLIENT_KILLED})
@@ -89,6 +91,19 @@ def _log_findings(matches: Sequence[Match], pressure: bool, expectation: Expecta
     ]
 
 
+def _leaks(data: RunData, expectation: Expectation) -> list[Found]:
+    """Memory of the kernel that nobody refers to any more, by the function that allocated it."""
+    groups: dict[str, list[kmemleak.Leak]] = {}
+    for leak in kmemleak.leaks(data.kmemleak):
+        groups.setdefault(leak.allocated_in or "?", []).append(leak)
+    return [
+        Found(Finding(KMEMLEAK, f"{KMEMLEAK}: {function}", len(group), None, expectation.names(KMEMLEAK),
+                      f"{len(group)} objects, {sum(leak.bytes for leak in group)} bytes; the first was allocated by {first.comm}:\n"
+                      + "\n".join(first.frames)), Severity.ERROR)
+        for function, group in groups.items() for first in group[:1]
+    ]
+
+
 def _fact_findings(data: RunData, matches: Sequence[Match], witnesses: Sequence[Witness], restored: object,
                    expectation: Expectation) -> list[Found]:
     facts = data.facts
@@ -118,6 +133,8 @@ def _fact_findings(data: RunData, matches: Sequence[Match], witnesses: Sequence[
 def gather(data: RunData, matches: Sequence[Match], witnesses: Sequence[Witness], restored: object,
            expectation: Expectation) -> list[Found]:
     """All findings of a run, one per signature, in the order in which they were first seen."""
-    found = _log_findings(matches, under_pressure(data), expectation)
+    leaks = _leaks(data, expectation)
+    # The log has no more than their number.
+    found = leaks + _log_findings([m for m in matches if not (leaks and m.kind == KMEMLEAK)], under_pressure(data), expectation)
     found += _fact_findings(data, matches, witnesses, restored, expectation)
     return sorted(found, key=lambda f: (f.finding.first_s is None, f.finding.first_s or 0.0))

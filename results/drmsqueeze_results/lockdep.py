@@ -42,7 +42,7 @@ _MACHINERY = re.compile(
     r"_*fs_reclaim_acquire|_*might_alloc|_*dma_fence_might_wait|dma_fence_begin_signalling|"
     r"_*(?:mutex|ww_mutex|rt_mutex|down|rwsem|_?raw|spin|read|write)_\w*|_+ww_mutex_lock\w*|ww_mutex_lock\w*|down_(?:read|write)\w*|"
     r"dma_resv_lock(?:_interruptible|_slow\w*)?|drm_gem_lock_reservations|"
-    r"_*(?:kmalloc|kmem_cache_alloc|kvmalloc|vmalloc|alloc_pages|alloc_frozen_pages|folio_alloc|get_free_pages|slab_alloc|do_kmalloc|"
+    r"_*(?:kmemleak_alloc|kmalloc|kmem_cache_alloc|kvmalloc|vmalloc|alloc_pages|alloc_frozen_pages|folio_alloc|get_free_pages|slab_alloc|do_kmalloc|"
     r"krealloc|kmemdup|vzalloc|do_vmalloc|prepare_alloc_pages|shmem|read_cache|sg_alloc|xas_alloc|drm_gem_get_pages)\w*)$")
 
 

@@ -136,6 +136,18 @@ TEST_F(ShrinkerScanTest, DropCachesWritesItsMask)
 	EXPECT_EQ(scanned->before, 15000U);
 }
 
+TEST_F(ShrinkerScanTest, InsideReclaimIsTheProbesFile)
+{
+	const char *run = "/sys/kernel/debug/drmsqueeze/reclaim_shrinkers/run";
+	EXPECT_EQ(find_shrink_method("inside-reclaim")->open(tree_.root(), {}).error().code, ENOENT);
+	tree_.write(run, "");
+	tree_.write("/proc/meminfo", "MemTotal:  100000 kB\nMemFree:   40000 kB\n");
+	auto scanned = open("inside-reclaim", tree_.root(), {})[0]->scan();
+	ASSERT_TRUE(scanned);
+	EXPECT_FALSE(tree_.read(run).empty());
+	EXPECT_EQ(scanned->before, 15000U);
+}
+
 TEST_F(ShrinkerScanTest, WhatIsNotThereIsUnsupportedWithAReason)
 {
 	for (const ShrinkMethod &method : all_shrink_methods()) {

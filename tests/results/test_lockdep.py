@@ -2,17 +2,19 @@
 """Lockdep's reports as data: what is read from recorded consoles, and what is made of them in words."""
 
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from comparisons import make
-from golden_data import DATA
+from golden_data import DATA, edit
 
 from drmsqueeze_results import lockdep, lockdep_views
 from drmsqueeze_results.comparison import compare, load_comparison
 from drmsqueeze_results.documents import to_plain
 from drmsqueeze_results.kernel_log import Line, read_lines
 from drmsqueeze_results.model import LockCycle, LockEdge
+from drmsqueeze_results.outcomes import judge
 from drmsqueeze_results.report import write_report
 
 ALLOCATES = ("Memory reclaim may wait for a GPU fence (shrinkers, MMU notifiers), and the signalling path allocates with reclaim: "
@@ -44,6 +46,13 @@ def test_a_reservation_lock_in_the_signalling_path() -> None:
     assert (cycle.kind, cycle.explanation) == ("circular", RESERVES)
     assert steps(cycle) == [("reservation_ww_class_mutex", "dma_fence_map", "panfrost_mmu_map_fault_addr"),
                             ("fs_reclaim", "reservation_ww_class_mutex", "dma_resv_lockdep"), *TAUGHT]
+
+
+def test_a_shrinker_that_takes_a_lock_under_which_others_allocate() -> None:
+    [cycle] = lockdep.cycles(recorded("shrinker-takes-lock"))
+    assert steps(cycle) == [("trap_lock", "fs_reclaim", "trap_scan"), ("fs_reclaim", "trap_lock", "trap_allocate_under_lock")]
+    assert cycle.explanation == ("Memory is allocated with reclaim while trap_lock is held, in trap_allocate_under_lock, and memory reclaim "
+                                 "(a shrinker) takes that lock: trap_scan.")
 
 
 def test_every_recorded_console_is_explained() -> None:
@@ -123,6 +132,16 @@ def test_a_silent_kernel_was_checked_only_where_lockdep_looked_on(environment: d
 def test_a_report_shows_that_it_looked_on_until_then(environment: dict[str, int | None]) -> None:
     said = lockdep.verdict(recorded("allocates-in-fault-handler"), environment)
     assert (said.checked, said.stopped_s) == (True, said.cycles[0].first_s)
+
+
+@pytest.mark.parametrize(("expect", "status"), [({"lockdep": [1, 1]}, "pass"), ({"lockdep": [0, 0]}, "fail"), ({}, "fail"), (None, "fail")])
+def test_a_report_that_was_expected_is_a_pass(golden: Callable[[str], Path], expect: dict[str, list[int]] | None, status: str) -> None:
+    directory = golden("completed")
+    (directory / "console.log").write_text((DATA / "lockdep" / "allocates-in-fault-handler.log").read_text())
+    edit(directory / "facts.json", expect=expect)
+    run = judge(directory)
+    assert run.status.value == status, run.verdict
+    assert run.lockdep and run.lockdep.checked and [cycle.explanation for cycle in run.lockdep.cycles] == [ALLOCATES]
 
 
 HELD = """[   40.100000] sysrq: Show Locks Held
