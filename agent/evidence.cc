@@ -27,6 +27,7 @@ constexpr Source kSources[] = {
 	{"/proc/pressure/memory", "evidence/pressure-memory.txt"},
 	{"/proc/buddyinfo", "evidence/buddyinfo.txt"},
 	{"/proc/interrupts", "evidence/interrupts.txt"},
+	{"/sys/kernel/debug/drmsqueeze/who_waits", "evidence/who-waits.txt"},
 	{"/sys/kernel/debug/sync/info", "evidence/sync-info.txt"},
 	{"/sys/kernel/debug/dma_buf/bufinfo", "evidence/dma-buf-bufinfo.txt"},
 };

@@ -24,6 +24,8 @@ struct JobEntry {
 	std::atomic<uint32_t> state;
 	/* The submit's place among all submits; 0 when it was not submitted yet, or its fence carries no error. */
 	std::atomic<uint64_t> order;
+	/* Somebody else than the one who waits for it saw the job's fence signalled. */
+	std::atomic<bool> seen_signalled;
 	uint32_t client;
 	uint64_t job;
 	int64_t intent_ns;
@@ -58,6 +60,8 @@ public:
 	void submitted(uint32_t slot, int64_t ioctl_ns);
 	/** The fence is through: from here on the job cannot miss its deadline, only its verdict is missing. */
 	void signalled(uint32_t slot);
+	/** The fence has signalled, says another thread than the slot's own: if that goes on waiting, it was forgotten. */
+	void seen_signalled(uint32_t slot) { entries_[slot].seen_signalled.store(true); }
 	/** The fence carries no error: no timeout can have been meant for this job. */
 	void passed(uint32_t slot) { entries_[slot].order.store(0); }
 	/**

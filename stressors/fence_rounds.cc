@@ -87,6 +87,7 @@ void FenceRounds::run_signaller()
 		if (options_.max_delay_ns)
 			sleep_ns(static_cast<int64_t>(random() % static_cast<uint64_t>(options_.max_delay_ns)));
 		let_go();
+		tell_of_signals();
 		barrier_.arrive_and_wait(); /* everybody is awake */
 	}
 	rounds_over_.store(true);
@@ -139,6 +140,21 @@ void FenceRounds::let_go()
 			fence.timeline->close();
 		else
 			static_cast<void>(fence.timeline->increment(1));
+	}
+}
+
+/** Waits whose fences have signalled end now; one that does not was forgotten. */
+void FenceRounds::tell_of_signals()
+{
+	auto signalled = [](const RoundFence &fence) {
+		auto status = fence.timeline ? fence.file.status() : Result<FenceStatus>(Error{ENOENT, "no fence"});
+		return status && status->status != 0;
+	};
+	for (uint32_t number = 0; number < waiters_.size(); number++) {
+		const Waiter &waiter = waiters_[number];
+		if (signalled(fences_[waiter.fence]) &&
+		    (!waiter.kind->both || signalled(fences_[(waiter.fence + 1) % fences_.size()])))
+			seat_.table.seen_signalled(seat_.first_slot + number);
 	}
 }
 

@@ -83,6 +83,7 @@ private:
 	void run_interrupter();
 	Status make_fences();
 	void let_go();
+	void tell_of_signals();
 	void one_wait(Waiter &waiter, uint32_t slot);
 	JobEnd outcome(Waiter &waiter);
 	int64_t announced(const Waiter &waiter) const;

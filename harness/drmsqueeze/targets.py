@@ -66,8 +66,8 @@ def modules(target: Mapping[str, Any], traps: Sequence[Mapping[str, Any]], drive
 
 
 def probes(injectors: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Modules of ours (lab/probes) that these injectors work with."""
-    loaded = []
+    """Modules of ours (lab/probes) that look on in every run (who waits for whom), and those that these injectors work with."""
+    loaded = ["who_waits"]
     if any(injector["kind"] == "fail-nth" for injector in injectors):
         loaded.append("fault_site")
     if any(injector["kind"] == "shrinker-scan" and injector["method"] == "inside-reclaim" for injector in injectors):

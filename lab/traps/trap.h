@@ -48,20 +48,7 @@ int trap_shrinker_register(struct trap_shrinker *ts);
 /* Waits for as long as anything waits in the trap: the module's text must not go away under it. */
 void trap_shrinker_unregister(struct trap_shrinker *ts);
 
-/*
- * Of the jobs of all GPU schedulers that were pushed and have not ended, the finished fence, with a reference, of the
- * one pushed first; or of the one pushed last, if there are two, while a device fault of a GPU model waits for its page.
- * NULL if there is none.
- */
-struct dma_fence *trap_fence_first(void);
+/* As gpu_jobs_last(), but only while a device fault of a GPU model waits for its page. */
 struct dma_fence *trap_fence_behind_fault(void);
-
-/* TASK is woken whenever a job is pushed, until it is told off. -ENOSPC: too many are. */
-int trap_jobs_wake(struct task_struct *task);
-void trap_jobs_wake_no_more(struct task_struct *task);
-
-/* Between the files of the shared part */
-int trap_jobs_init(void);
-void trap_jobs_exit(void);
 
 #endif

@@ -10,6 +10,7 @@
 
 #include "gpu_model.h"
 #include "trap.h"
+#include "who_waits.h"
 
 #define pr_trap(trap, fmt, ...) \
 	pr_warn_ratelimited("drmsqueeze trap %s (planted): " fmt "\n", (trap)->name, ##__VA_ARGS__)
@@ -21,6 +22,12 @@ struct dma_fence *trap_bait(const struct trap *trap)
 	return READ_ONCE(trap->armed) ? trap->bait() : NULL;
 }
 EXPORT_SYMBOL_GPL(trap_bait);
+
+struct dma_fence *trap_fence_behind_fault(void)
+{
+	return gpu_model_device_fault_pending() ? gpu_jobs_last() : NULL;
+}
+EXPORT_SYMBOL_GPL(trap_fence_behind_fault);
 
 void trap_catch(struct trap *trap)
 {
@@ -56,14 +63,8 @@ EXPORT_SYMBOL_GPL(trap_unregister);
 /* The directory lies in that of the models' shared part, so that one has to be there. */
 static int __init trap_common_init(void)
 {
-	struct dentry *root;
-	int ret;
+	struct dentry *root = debugfs_lookup("drmsqueeze", NULL);
 
-	ret = trap_jobs_init();
-	if (ret)
-		return ret;
-
-	root = debugfs_lookup("drmsqueeze", NULL);
 	traps_debugfs = debugfs_create_dir("traps", root);
 	dput(root);
 	return 0;
@@ -73,7 +74,6 @@ module_init(trap_common_init);
 static void __exit trap_common_exit(void)
 {
 	debugfs_remove_recursive(traps_debugfs);
-	trap_jobs_exit();
 }
 module_exit(trap_common_exit);
 

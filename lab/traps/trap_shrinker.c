@@ -18,6 +18,7 @@
 #include <linux/shrinker.h>
 
 #include "trap.h"
+#include "who_waits.h"
 
 #define TRAP_OBJECTS	1024
 
@@ -56,7 +57,7 @@ static int trap_reclaim(void *data)
 		set_current_state(TASK_IDLE);
 		if (kthread_should_stop()) {
 			__set_current_state(TASK_RUNNING);
-		} else if (!READ_ONCE(ts->trap.armed) || !trap_is_set(trap_fence_first())) {
+		} else if (!READ_ONCE(ts->trap.armed) || !trap_is_set(gpu_jobs_first())) {
 			schedule();
 		} else if (!trap_is_set(trap_bait(&ts->trap))) {
 			schedule_hrtimeout(&look, HRTIMER_MODE_REL);
@@ -86,7 +87,7 @@ int trap_shrinker_register(struct trap_shrinker *ts)
 	sched_set_fifo_low(ts->reclaimer);
 	wake_up_process(ts->reclaimer);
 
-	ret = trap_jobs_wake(ts->reclaimer);
+	ret = gpu_jobs_wake(ts->reclaimer);
 	if (ret)
 		goto err_reclaimer;
 
@@ -111,7 +112,7 @@ EXPORT_SYMBOL_GPL(trap_shrinker_register);
 void trap_shrinker_unregister(struct trap_shrinker *ts)
 {
 	trap_unregister(&ts->trap);
-	trap_jobs_wake_no_more(ts->reclaimer);
+	gpu_jobs_wake_no_more(ts->reclaimer);
 	kthread_stop(ts->reclaimer);
 	shrinker_free(ts->shrinker);
 }

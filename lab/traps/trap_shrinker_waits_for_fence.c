@@ -15,10 +15,11 @@
 
 #include "gpu_model.h"
 #include "trap.h"
+#include "who_waits.h"
 
 static struct dma_fence *trap_running_fence(void)
 {
-	return gpu_model_fault_pending() ? trap_fence_first() : NULL;
+	return gpu_model_fault_pending() ? gpu_jobs_first() : NULL;
 }
 
 static struct trap_shrinker trap = {

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Callable, Iterator, Mapping, Sequence
 
-from drmsqueeze_results import fates, findings, latency, lockdep, wait_chain, witnesses
+from drmsqueeze_results import fates, findings, latency, lockdep, wait_chain, who_waits, witnesses
 from drmsqueeze_results.documents import from_plain, read_json, to_plain, validate, write_json
 from drmsqueeze_results.errors import BadRunDirectory
 from drmsqueeze_results.facts import Ended, RunData, read_run
@@ -18,6 +18,7 @@ from drmsqueeze_results.model import (Environment, Injection, Outcome, PhaseResu
 
 PSI_SCALE = 100  # the recorder has whole numbers only: hundredths of a percent
 CONSOLE_TAIL_LINES = 3
+MOST_FORGOTTEN = 3  # clients whose wake-up was lost that are shown; the others' jobs are counted like any
 
 # What the agent says with its last word when the target lacks something, before it has submitted anything.
 SKIPS = {
@@ -251,6 +252,16 @@ class Judgement:
     chains: tuple[wait_chain.Chain, ...]
 
 
+def _chains(data: RunData, decided: fates.Fates, blocked: Sequence[BlockedTask]) -> tuple[wait_chain.Chain, ...]:
+    """Who waits for whom, from the console and, where the machine's own user space could still read it, from evidence/."""
+    file = data.directory / "evidence" / "who-waits.txt"
+    lines = file.read_text(errors="replace").splitlines() if file.exists() else []
+    table = who_waits.read([*lines, *(line.text for line in data.console)], lockdep.held_locks(data.console), wait_chain.waits_for_lock(blocked))
+    forgotten = [fate.record for fate in decided.others if fate.record and fate.reason == fates.LOST_WAKEUP]
+    return *wait_chain.chains(blocked, table), *(wait_chain.lost_wakeup(f"the client of job {record.job} ({record.stressor})")
+                                                 for record in forgotten[:MOST_FORGOTTEN])
+
+
 def consider(run_dir: Path) -> Judgement:
     """Judge the facts in `run_dir` and write nothing. Raises BadRunDirectory where there is nothing to judge."""
     data = read_run(run_dir)
@@ -272,7 +283,7 @@ def consider(run_dir: Path) -> Judgement:
         timing_s=facts.timing_s, phases=_phases(data, decided),
         stressors=tuple(from_plain(StressorReport, report) for report in data.stressors),
         lockdep=lockdep.verdict(data.console, data.environment))
-    return Judgement(run, data, decided, blocked, wait_chain.chains(blocked))
+    return Judgement(run, data, decided, blocked, _chains(data, decided, blocked))
 
 
 def run_document(run: Run) -> Mapping[str, Any]:

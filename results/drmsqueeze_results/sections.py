@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from drmsqueeze_results import lockdep_views, plots
+from drmsqueeze_results.chain_picture import Picture, picture
 from drmsqueeze_results.comparison import load_comparison
 from drmsqueeze_results.comparison_model import Comparison, Test
 from drmsqueeze_results.documents import read_json, to_plain
@@ -22,7 +23,6 @@ from drmsqueeze_results.model import Environment, Finding, Outcome, Run, Status
 from drmsqueeze_results.outcomes import Judgement, consider, load_run
 from drmsqueeze_results.run_tables import run_grids
 from drmsqueeze_results.tables import TITLES, Grid, comparison_grid
-from drmsqueeze_results.wait_chain import boxes
 from drmsqueeze_results.verdicts import ADJECTIVES, VERBS, level_name, milliseconds, p_value, percent, telling_level
 
 MOST_NAMES = 6  # of blocked tasks in a sentence
@@ -62,7 +62,7 @@ class RunView:
     stacks: tuple[StackView, ...]
     more_stacks: int
     lost: tuple[str, ...]
-    chains: tuple[tuple[bool, tuple[str, ...]], ...]  # closed, boxes
+    chains: tuple[Picture, ...]
     grids: tuple[Grid, ...]
     lockdep: LockdepView | None
 
@@ -322,7 +322,7 @@ def _run_view(path: Path, judgement: Judgement) -> RunView:
         tuple((TITLES[outcome], run.jobs.of(outcome)) for outcome in TITLES),
         tuple(_stack(task) for task in judgement.blocked[:MOST_STACKS]),
         max(0, len(judgement.blocked) - MOST_STACKS), tuple(reasons),
-        tuple((chain.closed, boxes(chain)) for chain in judgement.chains), run_grids(run),
+        tuple(picture(chain) for chain in judgement.chains), run_grids(run),
         lockdep_views.of_run(kernel_of(run), run))
 
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from drmsqueeze_results.kernel_log import BlockedTask, normalise
+from drmsqueeze_results.who_waits import Fence, Table, Waits
 
 
 def _pattern(*names: str) -> re.Pattern[str]:
@@ -30,7 +31,7 @@ _WAITS: tuple[_Wait, ...] = (
                             r"drm_gem_fence_\w*wait\w*", r"drm_sched_entity_flush")),
     _Wait("kthreadd", _pattern(r"__kthread_create_on_node", r"kthread_create_on_node")),
     _Wait("work", _pattern(r"__?flush_work\w*", r"__?flush_workqueue", r"cancel_\w*work_sync", r"__cancel_work\w*")),
-    _Wait("lock", _pattern(r"__?(?:mutex|ww_mutex|rt_mutex)_\w*lock\w*", r"rwsem_down_\w+", r"down_(?:read|write)\w*",
+    _Wait("lock", _pattern(r"_{0,2}(?:mutex|ww_mutex|rt_mutex)_\w*lock\w*", r"rwsem_down_\w+", r"down_(?:read|write)\w*",
                            r"__?down\w*", r"dma_resv_lock\w*", r"drm_modeset_lock\w*")),
     _Wait("memory", _pattern(r"reclaim_throttle", r"throttle_direct_reclaim", r"mempool_alloc\w*", r"congestion_wait",
                              r"mem_cgroup_handle_over_high")),
@@ -68,6 +69,7 @@ _RECLAIM = _pattern(r"try_to_free_pages", r"try_to_free_mem_cgroup_pages", r"bal
                     r"shrinker_debugfs_scan_write")
 _SHRINK = _pattern(r"do_shrink_slab")
 _NOTIFY = _pattern(r"__mmu_notifier_invalidate_range_start")
+_FLUSHES = _pattern(r"__?flush_work\w*", r"flush_delayed_work", r"__?flush_workqueue", r"(?:__)?cancel_\w*work_sync", r"__cancel_work\w*")
 # Functions that every allocation goes through: what stands behind them is who allocates.
 _ALLOCATOR = re.compile(
     r"^(?:__)?(?:alloc_pages\w*|alloc_frozen_pages\w*|folio_alloc\w*|get_free_pages\w*|kmalloc\w*|kmem_cache_alloc\w*|"
@@ -76,12 +78,17 @@ _ALLOCATOR = re.compile(
     r"vmemdup_user\w*|memdup_user\w*|sg_alloc_\w+|handle_mm_fault|do_anonymous_page|alloc_anon_folio|vma_alloc_folio\w*)$")
 
 
+# A task that is woken runs within this time, also on an emulated CPU that others keep busy; milliseconds.
+LOST_AFTER_MS = 1000
+
+
 @dataclass(frozen=True)
 class Waiter:
     """A blocked task: what it is for, what it was about, and what it waits for.
 
     `under` is the function that allocates; `reclaim` whether it frees memory to get some; `shrinker` the shrinker's own
-    function in which it waits, `notifier` that of an MMU notifier; `serves` the driver whose fences need this task.
+    function in which it waits, `notifier` that of an MMU notifier; `serves` the driver whose fences need this task. `waits_for`
+    comes from the stack, `waits` from who_waits, where that knows the task.
     """
 
     task: BlockedTask
@@ -93,14 +100,30 @@ class Waiter:
     shrinker: str | None
     notifier: str | None
     waits_for: str | None
+    waits: Waits | None = None
+
+
+@dataclass(frozen=True)
+class _Edge:
+    """Why `to` must act before another task can go on; `fences` are in-fences that lie between, from job to job."""
+
+    to: Waiter
+    why: str
+    fences: tuple[Fence, ...] = ()
 
 
 @dataclass(frozen=True)
 class Chain:
-    """Steps from one blocked task to the next; `closed` when the last waits for the first: nobody in it can ever go on."""
+    """Steps from one blocked task to the next; `closed` when the last waits for the first: nobody in it can ever go on.
+
+    `boxes` is what a picture shows, one under the other, `heads` which of them are tasks or jobs; the others tell of the head above
+    them. Without steps the boxes are all that is known.
+    """
 
     steps: tuple[Waiter, ...]
     closed: bool
+    boxes: tuple[str, ...] = ()
+    heads: frozenset[int] = frozenset({0})
 
 
 def _first(frames: Sequence[str], pattern: re.Pattern[str]) -> int | None:
@@ -121,48 +144,166 @@ def _allocates_under(frames: Sequence[str]) -> str | None:
     return None
 
 
-def waiter(task: BlockedTask) -> Waiter:
-    """What the stack of a blocked task says."""
+def _waits_for(frames: Sequence[str]) -> str | None:
+    """What the innermost telling function waits for. A completion is only the means of whoever calls it, where that is known."""
+    found = [next((wait.what for wait in _WAITS if wait.pattern.match(frame)), None) for frame in frames]
+    at = next((at for at, what in enumerate(found) if what), None)
+    if at is None:
+        return None
+    beyond = next((what for what in found[at:] if what != "completion"), None)
+    return beyond or found[at]
+
+
+def waiter(task: BlockedTask, table: Table = Table()) -> Waiter:
+    """What the stack of a blocked task says, and what the table says of it."""
     frames = [normalise(frame) for frame in task.frames]
     role = next((role for role in _ROLES if _first(frames, role.pattern) is not None), None)
-    waits = next((wait.what for frame in frames for wait in _WAITS if wait.pattern.match(frame)), None)
+    waits_for = _waits_for(frames)
     shrink, notify = _first(frames, _SHRINK), _first(frames, _NOTIFY)
     return Waiter(task, role.text if role else None, role.serves if role else None, bool(role and role.is_kthreadd),
                   _allocates_under(frames), _first(frames, _RECLAIM) is not None,
-                  frames[shrink - 1] if shrink else None, frames[notify - 1] if notify else None, waits)
+                  frames[shrink - 1] if shrink else None, frames[notify - 1] if notify else None, waits_for, table.waits.get(task.pid))
 
 
-def _needed(waits: Waiter, all_of_them: Sequence[Waiter]) -> list[Waiter]:
-    """The blocked tasks that must act before this one can go on."""
-    if waits.waits_for == "fence":
-        return [other for other in all_of_them if other.serves]
-    if waits.waits_for == "kthreadd":
-        return [other for other in all_of_them if other.is_kthreadd]
-    return []
+def waits_for_lock(tasks: Sequence[BlockedTask]) -> list[int]:
+    """The pids of the tasks whose stacks say that they wait for a lock."""
+    return [task.pid for task in tasks if waiter(task).waits_for == "lock"]
 
 
-def _walk(path: list[Waiter], all_of_them: Sequence[Waiter]) -> Chain:
-    best = Chain(tuple(path), False)
-    wanted = _needed(path[-1], all_of_them)
-    closing = next((step for step in path if step in wanted), None)
-    if closing:
-        return Chain(tuple(path[path.index(closing):]), True)
-    for needed in wanted:
-        found = _walk([*path, needed], all_of_them)
-        if found.closed:
-            return found
-        if len(found.steps) > len(best.steps):
-            best = found
-    return best
+def _work_of(task: BlockedTask) -> str | None:
+    """The work function that a kworker is in: what process_one_work() called."""
+    at = _first(task.frames, _pattern("process_one_work"))
+    return normalise(task.frames[at - 1]) if at else None
 
 
-def chains(tasks: Sequence[BlockedTask]) -> tuple[Chain, ...]:
-    """The circles among blocked tasks, each once, and the longest chain where there is none; empty where nobody waits.
+def _flusher(task: BlockedTask) -> str | None:
+    """Who waits for a work item to end: the first function outwards that is not the workqueue's own."""
+    frames = [normalise(frame) for frame in task.frames]
+    flushes = [at for at, frame in enumerate(frames) if _FLUSHES.match(frame)]
+    return frames[flushes[-1] + 1] if flushes and flushes[-1] + 1 < len(frames) else None
 
-    A task that is in a circle is told there only.
+
+class _Walker:
+    """Knows all blocked tasks and the table, and finds who must act before one of them can go on."""
+
+    def __init__(self, waiters: Sequence[Waiter], table: Table) -> None:
+        self._waiters, self._table = waiters, table
+
+    def _behind(self, fence: Fence, seen: tuple[Fence, ...] = ()) -> list[_Edge]:
+        """Who must act before the fence signals: through the in-fences of its job, or who serves its driver."""
+        edges = [edge for need in self._table.needed_for(fence) if need not in seen for edge in self._behind(need, (*seen, need))]
+        if edges:
+            return edges
+        shown = self._table.shown_as(fence)
+        # A container of other fences names no driver.
+        nameless = fence.timeline.startswith(("dma_fence_array/", "dma_fence_chain/"))
+        return [_Edge(other, f"whose job needs {other.task.name}", tuple(self._table.shown_as(one) for one in seen)) for other in self._waiters
+                if other.serves and (nameless or shown.of_driver(other.serves) or fence.of_driver(other.serves))]
+
+    def needed(self, one: Waiter) -> list[_Edge]:
+        """The blocked tasks that must act before this one can go on."""
+        waits = one.waits or Waits()
+        if one.waits_for == "fence" and waits.fence:
+            return self._behind(waits.fence) if waits.fence.signalled_ms_ago is None else []
+        if one.waits_for == "fence":
+            return [_Edge(other, f"whose job needs {other.task.name}") for other in self._waiters if other.serves]
+        if one.waits_for == "kthreadd":
+            return [_Edge(other, f"which is {other.task.name}") for other in self._waiters if other.is_kthreadd]
+        if one.waits_for == "lock" and waits.holder is not None:
+            return [_Edge(other, "which it holds itself" if other is one else f"which {other.task.name} holds")
+                    for other in self._waiters if other.task.pid == waits.holder]
+        if one.waits_for == "work":
+            workers = [other for other in self._waiters if other is not one and _work_of(other.task)]
+            if waits.work:
+                workers = [other for other in workers if _work_of(other.task) == normalise(waits.work)]
+            else:  # a guess, and none where two would fit: a driver flushes its own work
+                family = (_flusher(one.task) or "?").partition("_")[0] + "_"
+                fitting = [other for other in workers if (_work_of(other.task) or "").startswith(family)]
+                workers = fitting if len(fitting) == 1 else []
+            return [_Edge(other, f"which is up to {other.task.name}") for other in workers]
+        return []
+
+    def walk(self, path: tuple[Waiter, ...], edges: tuple[_Edge, ...] = ()) -> Chain:
+        """The circle that this path leads into, or else the longest way on."""
+        best = Chain(path, False, *self._boxes(path, edges))
+        wanted = self.needed(path[-1])
+        for edge in wanted:
+            if edge.to in path:
+                begin = path.index(edge.to)
+                return Chain(path[begin:], True, *self._boxes(path[begin:], (*edges[begin:], edge)))
+        for edge in wanted:
+            found = self.walk((*path, edge.to), (*edges, edge))
+            if found.closed:
+                return found
+            if len(found.steps) > len(best.steps):
+                best = found
+        return best
+
+    def _what(self, one: Waiter) -> str:
+        """What a task waits for, as far as it can be named."""
+        waits = one.waits or Waits()
+        if one.waits_for == "fence":
+            return f"fence {self._table.shown_as(waits.fence).text}" if waits.fence else "a fence"
+        if one.waits_for == "lock":
+            if waits.lock is None:
+                return "a lock (holder unknown)"
+            blocked = any(other.task.pid == waits.holder for other in self._waiters)
+            who = waits.holder_name or waits.holder_text or "nobody knows whom"
+            return waits.lock if blocked else f"{waits.lock}, held by {who}" + (", which is not blocked" if waits.holder else "")
+        if one.waits_for == "work":
+            return f"the work {waits.work}" if waits.work else "a work item"
+        return one.waits_for or ""
+
+    def _links(self, one: Waiter) -> list[str]:
+        links = []
+        if one.under:
+            links.append(f"allocates under {one.under}")
+        if one.reclaim:
+            links.append("direct reclaim" if one.under else "reclaim")
+        if one.shrinker:
+            links.append(f"shrinker {one.shrinker}")
+        if one.notifier:
+            links.append(f"MMU notifier {one.notifier}")
+        if one.waits_for:
+            links.append(f"waits for {self._what(one)}")
+        return links
+
+    def _boxes(self, path: Sequence[Waiter], edges: Sequence[_Edge]) -> tuple[tuple[str, ...], frozenset[int]]:
+        """What a picture of this path shows, and which of it are heads."""
+        found: list[str] = []
+        heads = set()
+        for at, one in enumerate(path):
+            heads.add(len(found))
+            found += [f"{one.task.name} ({one.role})" if one.role else one.task.name, *self._links(one)]
+            if at < len(edges):
+                for fence in edges[at].fences:
+                    heads.add(len(found))
+                    found += ["the job behind that fence, of another device", f"waits for fence {fence.text}, which it was given"]
+                found[-1] += f", {edges[at].why}"
+        return tuple(found), frozenset(heads)
+
+    def forgotten(self, one: Waiter) -> Chain | None:
+        """A task that still waits for a fence that signalled long ago: nobody is left who would wake it."""
+        fence = one.waits.fence if one.waits else None
+        if fence is None or one.waits_for != "fence" or (fence.signalled_ms_ago or 0) < LOST_AFTER_MS:
+            return None
+        boxes, _ = self._boxes((one,), ())
+        return Chain((one,), False, (*boxes, f"which signalled {(fence.signalled_ms_ago or 0) / 1000:.1f} s before", LOST))
+
+
+# What tells a lost wake-up from a deadlock: there is no circle to break.
+LOST = "nobody holds it up: the wake-up was lost"
+
+
+def chains(tasks: Sequence[BlockedTask], table: Table = Table()) -> tuple[Chain, ...]:
+    """The circles among blocked tasks, each once, and the longest chain where there is none; empty where nobody waits for anybody.
+
+    A task that is in a circle is told there only. Tasks that wait for what has happened already come last.
     """
-    waiters = [waiter(task) for task in tasks]
-    walks = [_walk([one], waiters) for one in waiters if one.waits_for]
+    waiters = [waiter(task, table) for task in tasks]
+    walker = _Walker(waiters, table)
+    walks = [walker.walk((one,)) for one in waiters if one.waits_for]
+    lost = tuple(chain for one in waiters if (chain := walker.forgotten(one)))
     circles: dict[frozenset[int], Chain] = {}
     for walk in walks:
         if walk.closed:
@@ -170,41 +311,21 @@ def chains(tasks: Sequence[BlockedTask]) -> tuple[Chain, ...]:
     if circles:
         # Those first whose role stands first in the table: what a job needs to go on, before what would end it.
         texts = [role.text for role in _ROLES]
-        return tuple(sorted(circles.values(), key=lambda chain: texts.index(chain.steps[0].role or "") if chain.steps[0].role else len(texts)))
+        return *sorted(circles.values(), key=lambda chain: texts.index(chain.steps[0].role or "") if chain.steps[0].role else len(texts)), *lost
     longest = max(walks, key=lambda walk: len(walk.steps), default=None)
-    return (longest,) if longest and len(longest.steps) > 1 else ()
+    return ((longest,) if longest and len(longest.steps) > 1 else ()) + lost
 
 
-def _links(step: Waiter) -> list[str]:
-    links = []
-    if step.under:
-        links.append(f"allocates under {step.under}")
-    if step.reclaim:
-        links.append("reclaim")
-    if step.shrinker:
-        links.append(f"shrinker {step.shrinker}")
-    if step.notifier:
-        links.append(f"MMU notifier {step.notifier}")
-    if step.waits_for:
-        links.append(f"waits for {'a fence' if step.waits_for == 'fence' else step.waits_for}")
-    return links
-
-
-def _name(step: Waiter) -> str:
-    return f"{step.task.name} ({step.role})" if step.role else step.task.name
+def lost_wakeup(name: str) -> Chain:
+    """The chain of a client, named for people, that sleeps although its own agent saw its fence signal."""
+    return Chain((), False, (name, "waits for its fence, which has signalled", LOST))
 
 
 def boxes(chain: Chain) -> tuple[str, ...]:
     """What a picture of the chain shows, box by box; the last points back to the first where the chain is closed."""
-    found = []
-    for step, following in zip(chain.steps, [*chain.steps[1:], chain.steps[0] if chain.closed else None]):
-        found += [_name(step), *_links(step)]
-        if following:
-            why = {"fence": f"whose job needs {following.task.name}", "kthreadd": f"which is {following.task.name}"}
-            found[-1] += f", {why.get(step.waits_for or '', f'which is up to {following.task.name}')}"
-    return tuple(found)
+    return chain.boxes
 
 
 def describe(chain: Chain) -> str:
     """The chain in one line."""
-    return " → ".join(boxes(chain)) + (": a circle, nobody in it can go on" if chain.closed else "")
+    return " → ".join(chain.boxes) + (": a circle, nobody in it can go on" if chain.closed else "")

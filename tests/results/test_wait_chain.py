@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: MIT
 """Who waits for whom: circles are found in stacks that have one, and nowhere else."""
 
-from drmsqueeze_results.kernel_log import BlockedTask
-from drmsqueeze_results.wait_chain import boxes, chains, describe, waiter
+from drmsqueeze_results.chain_picture import LINE_CHARACTERS, picture
+from drmsqueeze_results.kernel_log import BlockedTask, read_lines
+from drmsqueeze_results.lockdep import held_locks
+from drmsqueeze_results.wait_chain import LOST, boxes, chains, describe, lost_wakeup, waiter
+from drmsqueeze_results.who_waits import Table, Waits, read
 
 WAITS_FOR_FENCE = ("__schedule", "schedule", "schedule_timeout", "dma_fence_default_wait", "dma_fence_wait_timeout")
 IN_SHRINKER = (*WAITS_FOR_FENCE, "trap_scan", "do_shrink_slab", "shrink_slab", "shrink_node", "do_try_to_free_pages", "try_to_free_pages",
@@ -19,7 +22,7 @@ def test_a_fault_handler_that_waits_for_the_job_it_serves_is_a_circle() -> None:
     (chain,) = chains([task("irq/25-panfrost", 59, *FAULT_HANDLER), task("client", 70, *WAITS_FOR_FENCE, "drm_syncobj_array_wait_timeout")])
     assert chain.closed
     assert boxes(chain) == (
-        "irq/25-panfrost (answers the page faults of the running jobs)", "allocates under panfrost_mmu_map_fault_addr", "reclaim",
+        "irq/25-panfrost (answers the page faults of the running jobs)", "allocates under panfrost_mmu_map_fault_addr", "direct reclaim",
         "shrinker trap_scan", "waits for a fence, whose job needs irq/25-panfrost")
     assert describe(chain).endswith("a circle, nobody in it can go on")
 
@@ -62,10 +65,121 @@ def test_a_pager_that_waits_for_a_job_behind_its_own_is_a_circle() -> None:
     (chain,) = chains([task("pager", 75, *reclaims)])
     assert chain.closed
     assert boxes(chain) == (
-        "pager (provides the page of a device fault)", "allocates under hmm_vma_fault", "reclaim", "shrinker trap_scan",
+        "pager (provides the page of a device fault)", "allocates under hmm_vma_fault", "direct reclaim", "shrinker trap_scan",
         "waits for a fence, whose job needs pager")
     moves = (*WAITS_FOR_FENCE, "trap_catch", "trap_invalidate", "__mmu_notifier_invalidate_range_start", "migrate_vma_setup",
              "dmirror_migrate_to_device.constprop.0", *DEVICE)
     (chain,) = chains([task("pager", 75, *moves)])
     assert chain.closed
     assert boxes(chain)[1:] == ("MMU notifier trap_invalidate", "waits for a fence, whose job needs pager")
+
+
+def table(*lines: str) -> Table:
+    return read(lines)
+
+
+def test_the_fence_and_the_job_behind_it_are_named() -> None:
+    known = table("drmsqueeze waits: task 59 [irq/25-panfrost] 6023 ms fence 18:1 panfrost/pan_js",
+                  "drmsqueeze waits: job 18:1 panfrost/pan_js of 70 [drmsq-client] runs as 5:812 panfrost/panfrost-js-1")
+    (chain,) = chains([task("irq/25-panfrost", 59, *FAULT_HANDLER)], known)
+    assert chain.closed
+    assert boxes(chain) == (
+        "irq/25-panfrost (answers the page faults of the running jobs)", "allocates under panfrost_mmu_map_fault_addr", "direct reclaim",
+        "shrinker trap_scan", "waits for fence panfrost-js-1#812, whose job needs irq/25-panfrost")
+
+
+def test_a_fence_of_a_driver_that_nobody_here_serves_closes_no_circle() -> None:
+    known = table("drmsqueeze waits: task 59 [irq/25-panfrost] 6023 ms fence 18:1 vgem/unbound")
+    assert chains([task("irq/25-panfrost", 59, *FAULT_HANDLER)], known) == ()
+
+
+def test_a_circle_through_the_job_of_another_device() -> None:
+    waits = "drmsqueeze waits: task 59 [irq/25-panfrost] 6023 ms fence 40:1 trap-device/trap-device"
+    behind = "drmsqueeze waits: job 40:1 trap-device/trap-device of 68 [trap_device] needs 18:1 panfrost/pan_js"
+    panfrost = "drmsqueeze waits: job 18:1 panfrost/pan_js of 70 [drmsq-client] runs as 5:812 panfrost/panfrost-js-1"
+    (chain,) = chains([task("irq/25-panfrost", 59, *FAULT_HANDLER)], table(waits, behind, panfrost))
+    assert chain.closed
+    assert boxes(chain)[-3:] == ("waits for fence trap-device#1", "the job behind that fence, of another device",
+                                 "waits for fence panfrost-js-1#812, which it was given, whose job needs irq/25-panfrost")
+    # The same without the in-fence: the other device's job will end.
+    assert chains([task("irq/25-panfrost", 59, *FAULT_HANDLER)], table(waits, behind.partition(" needs")[0], panfrost)) == ()
+
+
+IN_LOCK = ("__schedule", "schedule", "schedule_preempt_disabled", "__mutex_lock.constprop.0", "__mutex_lock_slowpath", "mutex_lock",
+           "panfrost_gem_shrinker_count", "do_shrink_slab", "shrink_slab", "try_to_free_pages", "__alloc_pages_noprof", "__vmalloc_noprof",
+           "panfrost_job_timedout", "drm_sched_job_timedout", "process_one_work", "worker_thread")
+
+
+def test_a_lock_leads_to_who_holds_it() -> None:
+    handler = ("__schedule", "schedule", "__mutex_lock.constprop.0", "__mutex_lock_slowpath", "mutex_lock", "panfrost_mmu_irq_handler_thread")
+    tasks = [task("irq/25-panfrost", 59, *handler), task("kworker/u8:0", 11, *IN_LOCK)]
+    known = table("task 59 [irq/25-panfrost] 10 ms lock mutex held by 11 [kworker/u8:0]", "task 11 [kworker/u8:0] 12 ms lock mutex held by 11 [kworker/u8:0]")
+    (chain,) = chains(tasks, known)
+    assert chain.closed and [step.task.pid for step in chain.steps] == [11]
+    assert boxes(chain)[-1] == "waits for mutex, which it holds itself"
+
+    assert chains(tasks) == (), "without the table nobody knows who holds it"
+    (chain,) = chains([*tasks, task("client", 70, *WAITS_FOR_FENCE)])
+    assert not chain.closed and boxes(chain)[-1] == "waits for a lock (holder unknown)"
+
+
+def test_who_holds_a_lock_is_known_from_the_hung_task_report_too() -> None:
+    """The lines of kernel/hung_task.c, 6.16 and later."""
+    known = table("INFO: task kworker/u8:0:11 is blocked on a mutex likely owned by task irq/25-panfrost:59.",
+                  "INFO: task client:70 is blocked on a mutex, but the owner is not found.",
+                  "INFO: task khugepaged:45 <reader> blocked on an rw-semaphore likely owned by task drmsq-client:71 <writer>")
+    assert known.waits[11].holder == 59 and known.waits[11].holder_name == "irq/25-panfrost"
+    assert 70 not in known.waits
+    assert known.waits[45].lock == "rw-semaphore" and known.waits[45].holder == 71
+
+
+LOCKDEP = """Showing all locks held in the system:
+2 locks held by kworker/u8:0/11:
+ #0: ffff888003c52948 ((wq_completion)panfrost){+.+.}-{0:0}, at: process_one_work+0x1c4/0x4a0
+ #1: ffff888004f1a0a8 (&pfdev->shrinker_lock){+.+.}-{3:3}, at: panfrost_job_timedout+0x3c/0x1a0 [panfrost]
+2 locks held by irq/25-panfrost/59:
+ #0: ffffffff824d1f40 (fs_reclaim){+.+.}-{0:0}, at: __alloc_pages_slowpath.constprop.0+0x2f8/0xb90
+ #1: ffff888004f1a0a8 (&pfdev->shrinker_lock){+.+.}-{3:3}, at: panfrost_gem_shrinker_count+0x25/0x80 [panfrost]
+
+=============================================
+"""
+
+
+def test_who_holds_a_lock_is_known_from_lockdep_too() -> None:
+    holders = held_locks(read_lines(LOCKDEP))
+    assert read((), holders, [59]).waits == {59: Waits(lock="&pfdev->shrinker_lock", holder=11, holder_name="kworker/u8:0")}
+    assert read((), holders).waits == {}, "who does not wait holds all that it lists"
+
+
+def test_work_leads_to_the_worker_that_is_in_it() -> None:
+    flushes = ("__schedule", "schedule", "schedule_timeout", "__wait_for_common", "wait_for_completion", "__flush_work", "cancel_delayed_work_sync",
+               "drm_sched_stop", "panfrost_reset", "process_one_work", "worker_thread")
+    worker = (*WAITS_FOR_FENCE, "panfrost_job_timedout", "drm_sched_job_timedout", "process_one_work", "worker_thread")
+    tasks = [task("kworker/0:1", 20, *flushes), task("kworker/u8:0", 11, *worker), task("kworker/u8:3", 12, *WAITS_FOR_FENCE, "other_work", "process_one_work")]
+    for known in (table(), table("task 20 [kworker/0:1] 900 ms work drm_sched_job_timedout [gpu_sched]")):
+        (chain,) = [chain for chain in chains(tasks, known) if chain.closed and len(chain.steps) == 2]
+        assert {step.task.pid for step in chain.steps} == {20, 11}
+        assert any(box.endswith("which is up to kworker/u8:0") for box in boxes(chain))
+    assert not any(len(chain.steps) == 2 for chain in chains(tasks, table("task 20 [kworker/0:1] 900 ms work vanished_work")))
+
+
+def test_a_lost_wake_up_is_told_from_a_deadlock() -> None:
+    forgotten = "task 59 [irq/25-panfrost] 6023 ms fence 18:1 ?/? signalled {} ms ago"
+    (chain,) = chains([task("irq/25-panfrost", 59, *FAULT_HANDLER)], table(forgotten.format(5000)))
+    assert not chain.closed
+    assert boxes(chain)[-3:] == ("waits for fence #18:1", "which signalled 5.0 s before", LOST)
+    assert chains([task("irq/25-panfrost", 59, *FAULT_HANDLER)], table(forgotten.format(3))) == (), "it is about to wake"
+    assert describe(lost_wakeup("the client of job 1")) == f"the client of job 1 → waits for its fence, which has signalled → {LOST}"
+
+
+def test_the_picture_has_room_for_long_names_and_closes_the_circle() -> None:
+    known = table("task 59 [irq/25-panfrost] 6023 ms fence 18:1 panfrost/" + "x" * 200)
+    (chain,) = chains([task("irq/25-panfrost", 59, *FAULT_HANDLER)], known)
+    drawn = picture(chain)
+    assert drawn.closed and "circle" in drawn.caption
+    assert all(len(line) <= LINE_CHARACTERS for box in drawn.boxes for line in box.lines)
+    assert len(drawn.boxes[-1].lines) > 1
+    assert all(above.y + above.height < below.y for above, below in zip(drawn.boxes, drawn.boxes[1:])), "no two boxes overlap"
+    assert all(box.y < y < box.y + box.height for box in drawn.boxes for y, _ in box.baselines)
+    assert [box.head for box in drawn.boxes] == [True] + [False] * (len(drawn.boxes) - 1)
+    assert picture(lost_wakeup("a client")).caption.startswith("No circle")

@@ -5,6 +5,8 @@ import json
 import re
 from typing import Any
 
+from drmsqueeze_results.outcomes import consider
+from drmsqueeze_results.wait_chain import LOST
 from whole_runs import Executed, RunOne
 
 from drmsqueeze import TOP
@@ -79,3 +81,5 @@ def test_lost_wake_up_is_a_hang_of_the_one_who_was_forgotten(run_one: RunOne) ->
     evidence = (done.directory / "evidence/sync-info.txt").read_text()
     assert "drmsq-client: 1" in evidence and "fence active" not in evidence, evidence
     assert next(i.fired for i in done.run.injections if i.injector == "trap") == 1, done.story
+    (chain,) = consider(done.directory).chains
+    assert not chain.closed and chain.boxes == ("the client of job 1 (fence-wait)", "waits for its fence, which has signalled", LOST), done.story
