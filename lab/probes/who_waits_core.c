@@ -38,14 +38,16 @@ static struct dentry *waits_root, *waits_file;
 int fence_name(char *text, size_t size, struct dma_fence *fence)
 {
 	struct drm_sched_fence *s_fence = to_drm_sched_fence(fence);
-	const char *driver;
+	const char *driver = "";
 
 	if (test_bit(DMA_FENCE_FLAG_TIMESTAMP_BIT, &fence->flags))
 		return scnprintf(text, size, "%llu:%llu ?/? signalled %lld ms ago", fence->context, fence->seqno,
 				 ktime_ms_delta(ktime_get(), fence->timestamp));
 
-	driver = s_fence && s_fence->sched->dev ? dev_driver_string(s_fence->sched->dev) :
-						  fence->ops->get_driver_name(fence);
+	if (s_fence && s_fence->sched->dev)
+		driver = dev_driver_string(s_fence->sched->dev);
+	if (!*driver)
+		driver = fence->ops->get_driver_name(fence);
 	return scnprintf(text, size, "%llu:%llu %s/%s", fence->context, fence->seqno, driver,
 			 fence->ops->get_timeline_name(fence));
 }
