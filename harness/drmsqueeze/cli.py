@@ -62,6 +62,10 @@ def carry_out(plan_files: Sequence[Path], lab: execute.Lab, junit: Path, title: 
             lab.guest(kernel)
     machine = lab.accelerator
     progress.say(f"machine: vm on {machine.name}, {machine.time_scale:g} times slower than this host")
+    slower = {kernels.KernelSpec.parse(kernel).base: lab.slowdown(kernel) for one in plans for kernel in one.arms.values()}
+    for base, times in slower.items():
+        if times > 1:
+            progress.say(f"kernel {base}: {times:g} times slower than lab, and its times are stretched by that")
 
     class Session:
         def pytest_configure(self, config: pytest.Config) -> None:
