@@ -55,6 +55,13 @@ def test_a_shrinker_that_takes_a_lock_under_which_others_allocate() -> None:
                                  "(a shrinker) takes that lock: trap_scan.")
 
 
+def test_two_locks_in_both_orders() -> None:
+    [cycle] = lockdep.cycles(recorded("ab-ba"))
+    assert steps(cycle) == [("trap_lock_a", "trap_lock_b", "trap_take_b_then_a"), ("trap_lock_b", "trap_lock_a", "trap_take_a_then_b")]
+    assert cycle.explanation and cycle.explanation.startswith(
+        "Two locks are taken in both orders (AB-BA): trap_lock_a under trap_lock_b in trap_take_b_then_a, ")
+
+
 def test_every_recorded_console_is_explained() -> None:
     for path in (DATA / "lockdep").glob("*.log"):
         found = lockdep.cycles(read_lines(path.read_text()))
