@@ -92,7 +92,7 @@ def test_memory_that_is_forgotten_is_found(run_one: RunOne) -> None:
 
 def test_locks_held_by_who_is_stuck_are_evidence(run_one: RunOne) -> None:
     base = scenario("traps/shrinker-waits-for-fence")
-    done = run_one(base=base, kernel="lab-debug")
+    done = run_one(base=base, kernel="lab-debug", level=base["levels"][0])
     assert done.fates.get("hung"), done.story
     console = read_lines((done.directory / "console.log").read_text(errors="replace"))
     holders = {holder.name: [lock.name for lock in holder.locks] for holder in lockdep.held_locks(console)}
