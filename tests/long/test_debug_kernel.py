@@ -60,6 +60,14 @@ def test_two_orders_of_two_locks_are_seen_before_they_meet(run_one: RunOne) -> N
     assert explanation and "AB-BA" in explanation, explanation
 
 
+@pytest.mark.parametrize("name", ["ab-ba", "leak", "shrinker-takes-lock"])
+def test_the_plain_kernel_says_nothing_of_them(run_one: RunOne, name: str) -> None:
+    done = run_one(base=scenario(f"traps/{name}"))
+    assert done.run.status is Status.PASS, done.story
+    assert done.run.lockdep and done.run.lockdep.checked is False and not done.run.lockdep.cycles, done.story
+    assert not (done.directory / "evidence/kmemleak.txt").exists(), done.story
+
+
 @pytest.mark.parametrize("method", ["inside-reclaim", "drop-caches"])
 def test_a_shrinker_that_takes_a_lock_is_seen_only_inside_reclaim(run_one: RunOne, method: str) -> None:
     base = scenario("traps/shrinker-takes-lock")
