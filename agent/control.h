@@ -33,6 +33,8 @@ struct Control {
 	std::atomic<ProbeState> probe;
 	std::atomic<uint32_t> evidence_wanted;
 	std::atomic<uint32_t> evidence_done;
+	std::atomic<uint32_t> last_look_wanted; /* of those who look every so often: the run is through */
+	std::atomic<uint32_t> last_looks;       /* how many of them have had it */
 	std::atomic<uint32_t> finished; /* the supervisor has nothing left to do */
 
 	/* The scenario's phases, which the guardian goes through while clients run. */

@@ -1,13 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 #include "agent/evidence.h"
 
+#include <cerrno>
 #include <cstdlib>
+#include <cstring>
+#include <fcntl.h>
 #include <filesystem>
 #include <fmt/format.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
+#include "agent/blocked_tasks.h"
 #include "agent/clock.h"
+#include "agent/expendable.h"
 #include "agent/file_sender.h"
+#include "agent/process.h"
+#include "agent/unique_fd.h"
 
 namespace drmsqueeze
 {
@@ -20,7 +28,7 @@ struct Source {
 	const char *name; /* in the run directory */
 };
 
-/* Those that take no lock first; drivers' and reservations' locks last (dma_buf_debug_show takes every one). */
+/* Those that take no lock first; reservations' locks last (dma_buf_debug_show takes every one). */
 constexpr Source kSources[] = {
 	{"/proc/meminfo", "evidence/meminfo.txt"},
 	{"/proc/vmstat", "evidence/vmstat.txt"},
@@ -32,28 +40,100 @@ constexpr Source kSources[] = {
 	{"/sys/kernel/debug/dma_buf/bufinfo", "evidence/dma-buf-bufinfo.txt"},
 };
 
-/* /proc/PID/stat: "PID (COMM) STATE ..."; COMM may hold anything but NUL. */
-char state_of(const std::string &stat)
-{
-	size_t end = stat.rfind(')');
-	return end == std::string::npos || end + 2 >= stat.size() ? '?' : stat[end + 2];
-}
+/*
+ * In the directory of a card: the DRM core's, and those of drivers that only look. No wildcard: reading amdgpu_gpu_recover
+ * resets the GPU, and amdgpu_evict_vram evicts.
+ */
+constexpr const char *kCardFiles[] = {
+	"name", "clients", "gem_names", "gem", "gems", "gpuvas", "gpu", "i915_gem_objects", "amdgpu_fence_info",
+	"amdgpu_gem_info",
+};
+
+/* What one file may take of the ring. */
+constexpr uint64_t kMaxBytes = 256 * 1024;
 
 bool is_idle_kworker(const std::string &stack)
 {
-	/* An idle one sleeps in worker_thread itself; a busy one has its work's functions above. */
-	return stack.find("worker_thread") < stack.find('\n');
+	/* An idle one sleeps in worker_thread or rescuer_thread itself; a busy one has its work's functions above. */
+	size_t line = stack.find('\n');
+	return stack.find("worker_thread") < line || stack.find("rescuer_thread") < line;
+}
+
+/** The file as far as it can be read, without a heap: this is done while memory is short. Empty files leave none. */
+void copy_file(const char *path, const char *name, const Recorder &recorder, Control &control)
+{
+	UniqueFd fd(open(path, O_RDONLY | O_CLOEXEC));
+	char chunk[4096];
+	ssize_t got = fd.valid() ? read(fd.get(), chunk, sizeof(chunk)) : 0;
+	if (got <= 0)
+		return;
+	FileSender sender(recorder, control, name);
+	for (; got > 0 && sender.bytes() < kMaxBytes; got = read(fd.get(), chunk, sizeof(chunk)))
+		sender.append({chunk, static_cast<size_t>(got)});
+	if (got > 0)
+		sender.append("\n(cut here)\n");
+}
+
+/** What the kernel says of our clients' DRM files (Documentation/gpu/drm-usage-stats.rst). */
+void copy_fdinfo(const Root &root, const Recorder &recorder, Control &control)
+{
+	FileSender sender(recorder, control, "evidence/fdinfo.txt");
+	std::error_code error;
+	for (const auto &process : std::filesystem::directory_iterator(root.path("/proc"), error)) {
+		std::string pid = process.path().filename().string();
+		auto comm = is_task_id(pid) ? root.read("/proc/" + pid + "/comm") : Result<std::string>(Error{ENOENT, ""});
+		if (!comm || trimmed(*comm) != kClientComm)
+			continue;
+		std::error_code gone;
+		for (const auto &file : std::filesystem::directory_iterator(process.path() / "fdinfo", gone)) {
+			std::string fd = file.path().filename().string();
+			auto text = root.read(fmt::format("/proc/{}/fdinfo/{}", pid, fd));
+			if (text && text->find("drm-driver:") != std::string::npos)
+				sender.append(fmt::format("client process {}, descriptor {}\n{}\n", pid, fd, *text));
+		}
+	}
+}
+
+Status add_sources(Expendables &readers, const Root &root, const Recorder &recorder, Control &control)
+{
+	Status status = readers.add("/proc/*/stack", [&] {
+		FileSender sender(recorder, control, "evidence/stacks.txt");
+		collect_stacks(root, [&sender](std::string_view text) { sender.append(text); });
+	});
+	auto add_file = [&](const std::string &path, const std::string &name) {
+		if (status)
+			status = readers.add(path, [file = root.path(path), name, &recorder, &control] {
+				copy_file(file.c_str(), name.c_str(), recorder, control);
+			});
+	};
+	for (const Source &source : kSources)
+		add_file(source.path, source.name);
+	if (status)
+		status = readers.add("/proc/*/fdinfo", [&] { copy_fdinfo(root, recorder, control); });
+	std::error_code error;
+	for (const auto &card : std::filesystem::directory_iterator(root.path("/sys/kernel/debug/dri"), error)) {
+		/* The same device again under its other names and as a render node. */
+		constexpr int kFirstNonPrimary = 64;
+		std::string name = card.path().filename().string();
+		if (!is_task_id(name) || std::atoi(name.c_str()) >= kFirstNonPrimary)
+			continue;
+		for (const char *file : kCardFiles) {
+			std::string path = fmt::format("/sys/kernel/debug/dri/{}/{}", name, file);
+			if (root.exists(path))
+				add_file(path, fmt::format("evidence/dri-{}-{}.txt", name, file));
+		}
+	}
+	return status;
 }
 
 } // namespace
 
-std::string collect_stacks(const Root &root, const Recorder *recorder)
+void collect_stacks(const Root &root, const std::function<void(std::string_view)> &sink)
 {
-	std::string all;
 	std::error_code error;
 	for (const auto &process : std::filesystem::directory_iterator(root.path("/proc"), error)) {
 		std::string pid = process.path().filename().string();
-		if (pid.find_first_not_of("0123456789") != std::string::npos)
+		if (!is_task_id(pid))
 			continue;
 		std::error_code gone;
 		for (const auto &task : std::filesystem::directory_iterator(process.path() / "task", gone)) {
@@ -63,46 +143,51 @@ std::string collect_stacks(const Root &root, const Recorder *recorder)
 			auto comm = root.read(directory + "/comm");
 			if (!stat || !comm)
 				continue;
-			bool blocked = state_of(*stat) == 'D';
+			bool blocked = task_state(*stat) == 'D';
 			bool kworker = comm->starts_with("kworker/");
 			if (!blocked && !kworker && !comm->starts_with("irq/"))
 				continue;
 			auto stack = root.read(directory + "/stack");
 			if (!stack || (kworker && !blocked && is_idle_kworker(*stack)))
 				continue;
-			all += fmt::format("{} ({}) {}\n{}\n", tid, trimmed(*comm), state_of(*stat), *stack);
-			if (blocked && recorder)
-				recorder->put({.kind = Kind::witness,
-					       .a = std::atoi(tid.c_str()),
-					       .text = fmt::format("d-state {}", trimmed(*comm))});
+			sink(fmt::format("{} ({}) {}\n{}\n", tid, trimmed(*comm), task_state(*stat), *stack));
 		}
 	}
-	return all;
 }
 
-int run_evidence(const Root &root, const Recorder &recorder, Control &control)
+int run_evidence(const Root &root, const Recorder &recorder, Control &control, int64_t limit_ns)
 {
 	constexpr int64_t kPoll = 10 * kNsPerMs;
+	Expendables readers;
+	Status status = add_sources(readers, root, recorder, control);
+	std::string stacks;
+	Expendables last; /* reading a stack takes a lock and memory as well */
+	if (status)
+		status = last.add("stacks of blocked reads", [&] {
+			FileSender sender(recorder, control, "evidence/blocked-reads.txt");
+			for (const Expendables::Piece *piece : readers.blocked()) {
+				auto stack = root.read(fmt::format("/proc/self/task/{}/stack", piece->tid.load()));
+				sender.append(fmt::format("{} did not come back for {} ms; its reader's stack:\n{}\n", piece->name,
+							  (now_ns() - piece->begun_ns) / kNsPerMs,
+							  stack ? *stack : stack.error().reason));
+			}
+		});
+	if (!status)
+		recorder.put({.kind = Kind::witness, .a = status.error().code, .text = "evidence-incomplete"});
 	mlockall(MCL_CURRENT | MCL_FUTURE);
 	while (control.evidence_wanted.load() == 0)
 		sleep_ns(kPoll);
-	send_file(recorder, control, "evidence/stacks.txt", collect_stacks(root, &recorder));
-	for (const Source &source : kSources)
-		if (auto text = root.read(source.path); text && !text->empty())
-			send_file(recorder, control, source.name, *text);
-	std::error_code error;
-	for (const auto &card : std::filesystem::directory_iterator(root.path("/sys/kernel/debug/dri"), error)) {
-		/* The same device again under its other names and as a render node. */
-		std::string name = card.path().filename().string();
-		constexpr int kFirstNonPrimary = 64;
-		if (name.find_first_not_of("0123456789") != std::string::npos ||
-		    std::atoi(name.c_str()) >= kFirstNonPrimary)
-			continue;
-		for (const char *file : {"name", "clients", "gem_names"})
-			if (auto text = root.read(fmt::format("/sys/kernel/debug/dri/{}/{}", name, file)); text)
-				send_file(recorder, control, fmt::format("evidence/dri-{}-{}.txt", name, file), *text);
-	}
+	readers.run(limit_ns);
+	for (const Expendables::Piece *piece : readers.blocked())
+		recorder.put({.kind = Kind::witness,
+			      .a = (now_ns() - piece->begun_ns) / kNsPerMs,
+			      .text = "debugfs-blocked " + piece->name});
+	if (!readers.blocked().empty())
+		last.run(limit_ns);
 	control.evidence_done.store(1);
+	/* Threads that are still blocked use what lives on this stack. */
+	while (!readers.blocked().empty() || !last.blocked().empty())
+		sleep_ns(kPoll);
 	return 0;
 }
 

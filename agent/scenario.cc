@@ -92,6 +92,12 @@ Request parse_request(std::string_view text)
 		reader.fail("time_scale", "a number above 0");
 	request.deadline_ns = static_cast<int64_t>(reader.number("deadline_ms", 1, kMaxMs) * kNsPerMs);
 	request.grace_ns = static_cast<int64_t>(reader.number("grace_ms", 1, kMaxMs) * kNsPerMs);
+	if (reader.has("witness_limits_ms")) {
+		JsonReader limits = reader.object("witness_limits_ms");
+		request.no_progress_ns = static_cast<int64_t>(limits.number("no_progress", 1, kMaxMs) * kNsPerMs);
+		request.d_state_ns = static_cast<int64_t>(limits.number("d_state", 1, kMaxMs) * kNsPerMs);
+		limits.finish();
+	}
 	reader.finish();
 	return request;
 }

@@ -40,6 +40,9 @@ struct Request {
 	double time_scale = 1.0; /* how many times slower than a board this machine is */
 	int64_t deadline_ns = 0; /* from intent */
 	int64_t grace_ns = 0;    /* after the release */
+	/* Limits of witnesses, staggered by the harness so that a late fence comes first (its limits.py). */
+	int64_t no_progress_ns = INT64_MAX; /* since a job last ended */
+	int64_t d_state_ns = INT64_MAX;     /* that a task stays in one sleep */
 };
 
 /** Throws ScenarioError. */

@@ -8,15 +8,16 @@
 #include <cstring>
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <pthread.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "agent/clock.h"
 #include "agent/evidence.h"
+#include "agent/expendable.h"
 #include "agent/probe.h"
 #include "agent/process.h"
+#include "agent/watcher.h"
 
 namespace drmsqueeze
 {
@@ -31,7 +32,8 @@ constexpr int64_t kSamplePeriod = 100 * kNsPerMs;
 
 /* Patience with our own helpers, before time_scale. */
 constexpr int64_t kSetupLimit = 30 * kNsPerS;
-constexpr int64_t kEvidenceLimit = 3 * kNsPerS;
+constexpr int64_t kReadLimit = 1 * kNsPerS; /* for each piece of evidence */
+constexpr int64_t kEvidenceLimit = 5 * kNsPerS;
 constexpr int64_t kReleaseLimit = 10 * kNsPerS;
 constexpr int64_t kProbeLimit = 2 * kNsPerS;
 constexpr int64_t kExitLimit = 2 * kNsPerS;
@@ -47,16 +49,6 @@ constexpr struct {
 	{"", "oom-kill other"},
 };
 
-/* The thread's stack is locked with the rest: the default of 8 MiB is a good part of a small guest. */
-constexpr size_t kSamplerStack = 256 * 1024;
-
-struct SamplerWork {
-	Sampler *sampler;
-	Recorder recorder;
-	Control *control;
-	int64_t period_ns;
-};
-
 /** Moves this process into the cgroup v2 at @directory. */
 Status join_cgroup(const std::string &directory)
 {
@@ -67,16 +59,6 @@ Status join_cgroup(const std::string &directory)
 	if (!procs.valid() || write(procs.get(), "0", 1) != 1)
 		return Error{errno, file + ": " + strerror(errno)};
 	return {};
-}
-
-void *run_sampler(void *argument)
-{
-	std::unique_ptr<SamplerWork> work(static_cast<SamplerWork *>(argument));
-	while (work->control->finished.load() == 0) {
-		work->sampler->sample(work->recorder);
-		sleep_ns(work->period_ns);
-	}
-	return nullptr;
 }
 
 } // namespace
@@ -102,6 +84,9 @@ void Supervisor::run()
 	release_all();
 	probe_gpu();
 	end_clients();
+	/* What the watcher cannot see by now is beyond reach. */
+	control_.last_look_wanted.store(1);
+	tick_until([this] { return !has_watcher_ || control_.last_looks.load() >= kLookers; }, scaled(kReadLimit));
 	control_.finished.store(1);
 }
 
@@ -120,10 +105,16 @@ Status Supervisor::set_up()
 		return offset.error();
 	control_.log_offset_ns.store(*offset);
 
-	auto evidence =
-		spawn("drmsq-evidence", kFirstOomKilled, [this] { return run_evidence(Root(), recorder_, control_); });
+	auto evidence = spawn("drmsq-evidence", kFirstOomKilled, [this] {
+		return run_evidence(Root(), recorder_, control_, scaled(kReadLimit));
+	});
 	if (!evidence)
 		return evidence.error();
+	auto watcher = spawn("drmsq-watcher", kNeverOomKilled,
+			     [this] { return run_watcher(Root(), recorder_, control_, request_.d_state_ns); });
+	if (!watcher)
+		return watcher.error();
+	has_watcher_ = true;
 	/* It says whether the GPU works: killed, it would say that it does not. */
 	auto probe = spawn("drmsq-probe", kNeverOomKilled,
 			   [this] { return run_probe(driver_, recorder_, control_, scaled(kProbeLimit)); });
@@ -174,18 +165,12 @@ Status Supervisor::fork_clients()
 
 Status Supervisor::start_sampler()
 {
-	auto work = std::make_unique<SamplerWork>(SamplerWork{&sampler_, recorder_, &control_, kSamplePeriod});
-	pthread_attr_t attributes;
-	pthread_attr_init(&attributes);
-	pthread_attr_setstacksize(&attributes, kSamplerStack);
-	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-	pthread_t thread{};
-	int error = pthread_create(&thread, &attributes, run_sampler, work.get());
-	pthread_attr_destroy(&attributes);
-	if (error)
-		return Error{error, std::string("sampler: ") + strerror(error)};
-	static_cast<void>(work.release()); /* the thread's now */
-	return {};
+	return start_thread([this] {
+		while (control_.finished.load() == 0) {
+			sampler_.sample(recorder_);
+			sleep_ns(kSamplePeriod);
+		}
+	});
 }
 
 void Supervisor::wait_for_arming()
@@ -218,7 +203,7 @@ void Supervisor::watch()
 	if (late)
 		witness("late-fence", 0, *late);
 	else
-		witness("no-progress", 0, *stuck);
+		witness("client-stuck", 0, *stuck);
 	control_.evidence_wanted.store(1);
 	tick_until([this] { return control_.evidence_done.load() != 0; }, scaled(kEvidenceLimit));
 }
@@ -289,6 +274,22 @@ void Supervisor::tick()
 	beat();
 	read_log();
 	reap();
+	watch_progress();
+}
+
+/** Progress is a job that ends, whatever is logged meanwhile. */
+void Supervisor::watch_progress()
+{
+	int64_t now = now_ns();
+	uint64_t ended = control_.jobs_ended.load();
+	Phase phase = control_.phase.load();
+	bool waiting = (phase == Phase::run || phase == Phase::stop) && table_.in_flight() != 0;
+	if (!waiting || ended != progress_.ended) {
+		progress_ = {ended, now, false};
+	} else if (!progress_.told && now - progress_.since_ns > request_.no_progress_ns) {
+		progress_.told = true;
+		witness("no-progress", (now - progress_.since_ns) / kNsPerMs);
+	}
 }
 
 void Supervisor::beat()

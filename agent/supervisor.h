@@ -52,6 +52,7 @@ private:
 	void tick();
 	void beat();
 	void read_log();
+	void watch_progress();
 	void reap();
 	void client_ended(Child &child, int status);
 	uint32_t clients_alive() const;
@@ -69,7 +70,13 @@ private:
 	std::optional<KernelLog> log_;
 	Sampler sampler_;
 	int64_t next_beat_ns_ = 0;
+	struct {
+		uint64_t ended = 0;   /* jobs */
+		int64_t since_ns = 0; /* that it is so while some are in flight */
+		bool told = false;
+	} progress_;
 	bool has_probe_ = false;
+	bool has_watcher_ = false;
 };
 
 } // namespace drmsqueeze

@@ -6,7 +6,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,10 @@ import pytest
 from drmsqueeze_results.model import Run
 from drmsqueeze_results.outcomes import judge
 
+from drmsqueeze import guest as guests
 from drmsqueeze import targets
 from drmsqueeze.execute import Lab, Watcher, execute
-from drmsqueeze.machines.vm import Hardware, Vm
+from drmsqueeze.machines.vm import Accelerator, Hardware, Vm
 from drmsqueeze.plan import PlannedRun
 from drmsqueeze.ring import Ring
 from drmsqueeze.scenario import Scenario, parse
@@ -51,6 +52,33 @@ class Executed:
 
 RunOne = Callable[..., Executed]
 
+PROVOKE = "/sys/kernel/debug/provoke-crash/DIRECT"
+"""Where lkdtm takes the name of a crash (Documentation/fault-injection/provoke-crashes.rst)."""
+
+
+class Provoked(Lab):
+    """A lab whose guests run a shell script beside the agent: what hangs or hurts a kernel and is no fault of a driver."""
+
+    def __init__(self, lab: Lab, script: str, scratch: Path) -> None:
+        super().__init__()
+        self._lab, self._script, self._scratch = lab, script, scratch
+
+    @property
+    def accelerator(self) -> Accelerator:  # type: ignore[override]
+        return self._lab.accelerator
+
+    def guest(self, name: str) -> guests.Guest:
+        plain = self._lab.guest(name)
+        root = self._scratch / "provoked"
+        root.mkdir(exist_ok=True)
+        mark = 'echo "drmsqueeze-init: up"\n'
+        (root / "init").write_text(guests.INIT.read_text().replace(mark, f"$bb modprobe lkdtm\n{{\n{self._script}\n}} &\n{mark}"))
+        (root / "init").chmod(0o755)
+        guests.pack(root, self._scratch / "provoked.cpio")
+        image = self._scratch / "provoked-initramfs.cpio"  # the kernel unpacks archives that follow each other
+        image.write_bytes(plain.initramfs.read_bytes() + (self._scratch / "provoked.cpio").read_bytes())
+        return replace(plain, initramfs=image)
+
 
 @pytest.fixture(scope="session")
 def lab() -> Lab:
@@ -62,13 +90,13 @@ def run_one(lab: Lab, tmp_path: Path) -> RunOne:
     """Carry out one run of PLANTED, or of another scenario, with members changed; returns it judged."""
     count = 0
 
-    def run(*, base: dict[str, Any] = PLANTED, kernel: str = "lab", level: float = 1.0, watch: Watcher | None = None,
+    def run(*, base: dict[str, Any] = PLANTED, kernel: str = "lab", level: float = 1.0, watch: Watcher | None = None, provoke: str = "",
             **members: Any) -> Executed:
         nonlocal count
         scenario: Scenario = parse(json.dumps(copy.deepcopy(base) | members), "planted")
         directory = tmp_path / f"{count:04d}"
         count += 1
-        execute(lab, scenario, PlannedRun(0, 0, level, "a", 1), kernel, directory, watch)
+        execute(Provoked(lab, provoke, tmp_path) if provoke else lab, scenario, PlannedRun(0, 0, level, "a", 1), kernel, directory, watch)
         return Executed(judge(directory), directory)
 
     return run
@@ -77,6 +105,11 @@ def run_one(lab: Lab, tmp_path: Path) -> RunOne:
 def fired(done: Executed, injector: str) -> int | None:
     """How often an injector of the run fired."""
     return next(i.fired for i in done.run.injections if i.injector == injector)
+
+
+def seen_at(done: Executed) -> dict[str, float | None]:
+    """When each kind of witness first spoke, in the order in which they did."""
+    return {witness.kind: witness.first_s for witness in done.run.witnesses}
 
 
 def samples(done: Executed, name: str) -> list[int]:

@@ -13,14 +13,13 @@ from drmsqueeze import guest as guests
 from drmsqueeze import cache, kernels, targets
 from drmsqueeze.guest import Guest
 from drmsqueeze.journal import Journal
+from drmsqueeze.limits import Limits
 from drmsqueeze.machines.vm import BOOT_TIMEOUT_S, Accelerator, Hardware, Vm, choose_accelerator, slowdown
 from drmsqueeze.plan import PlannedRun
 from drmsqueeze.ring import Ring
 from drmsqueeze.scenario import Scenario
 
 POLL_S = 0.02
-# The agent beats every 200 ms x time scale; 25 missed beats make a machine silent.
-SILENT_S = 25 * 0.2
 # The agent's own work before the first job and after the last: filling memory, probe, restoring.
 OVERHEAD_S = 60.0
 POWER_OFF_S = 20.0
@@ -97,6 +96,7 @@ class _Follower:
         self._silent_s, self._boot_limit_s, self._limit_s = silent_s, boot_limit_s, limit_s
         self.sysrq_taken = False
         self.hello_at: float | None = None
+        self._heard_at = vm.started
 
     def _drain(self, final: bool = False) -> bool:
         heard = False
@@ -105,28 +105,37 @@ class _Follower:
             heard = True
         return heard
 
-    def _take_evidence(self) -> None:
-        self.sysrq_taken = self._vm.sysrq(EVIDENCE_KEYS)
+    def _take_evidence(self) -> bool:
+        """Returns whether the guest answered now."""
+        answered = self._vm.sysrq(EVIDENCE_KEYS)
+        self.sysrq_taken |= answered
+        return answered
+
+    def _witness(self, kind: str, text: str = "") -> None:
+        """Of what is seen from outside; in guest seconds, as far as they are known."""
+        last = self._journal.last_s
+        self._journal.witness(kind, text, None if last is None else last + time.monotonic() - self._heard_at)
 
     def _end_of_dead_guest(self) -> str:
         if self._journal.bye:
             return "bye"
-        if "Kernel panic" in self._vm.console():
+        if "Kernel panic" in self._vm.console() or ("guest-panic" in {kind for kind, _ in self._journal.witnesses}):
             return "panic"
         status = self._vm.exit_status
         return "killed" if status is not None and status < 0 else "poweroff-without-bye"
 
     def follow(self) -> str:
         """Until the agent said bye and the guest is off, or until there is nothing more to wait for."""
-        heard_at = self._vm.started
         while True:
             dead = self._vm.exit_status is not None
             if self._drain(final=dead):
-                heard_at = time.monotonic()
-                self.hello_at = self.hello_at or heard_at
+                self._heard_at = time.monotonic()
+                self.hello_at = self.hello_at or self._heard_at
+            for event in self._vm.panics():
+                self._witness("guest-panic", event)
             if self._journal.late and not self.sysrq_taken and not dead:
                 self._take_evidence()  # from outside, while it lasts: the agent's own view may be cut off any moment
-                heard_at = time.monotonic()  # what the guest has said meanwhile is not read yet
+                self._heard_at = time.monotonic()  # what the guest has said meanwhile is not read yet
                 continue
             if self._watch:
                 self._watch(self._vm, self._journal)
@@ -134,13 +143,15 @@ class _Follower:
                 return self._end_of_dead_guest()
             now = time.monotonic()
             if self._journal.bye:
-                if now - heard_at > POWER_OFF_S:
+                if now - self._heard_at > POWER_OFF_S:
                     return "bye"
             elif self.hello_at is None:
                 if now - self._vm.started > self._boot_limit_s:
                     return "boot-timeout"
-            elif now - heard_at > self._silent_s:
-                self._take_evidence()
+            elif now - self._heard_at > self._silent_s:
+                self._witness("heartbeat-lost")
+                if not self._take_evidence():
+                    self._witness("console-silent", "no answer to sysrq")
                 return "silent"
             elif now - self.hello_at > self._limit_s:
                 self._take_evidence()
@@ -175,8 +186,10 @@ def execute(lab: Lab, scenario: Scenario, run: PlannedRun, kernel: str, director
     time_scale = machine_scale * slower
     document = scenario.scaled(time_scale)
     resolved = Scenario(scenario.document | {"seed": run.seed, "time_scale": machine_scale, "levels": [run.level], "runs": 1})
+    limits = Limits.of(document["deadline_ms"], time_scale)
     request = {"schema": "drmsqueeze.request/1", "scenario": document, "level": run.level, "seed": run.seed,
-               "time_scale": time_scale} | {name: document[name] for name in ("deadline_ms", "grace_ms", "driver_timeout_ms")}
+               "time_scale": time_scale, "witness_limits_ms": limits.request()}
+    request |= {name: document[name] for name in ("deadline_ms", "grace_ms", "driver_timeout_ms")}
     directory.mkdir(parents=True)
     (directory / "evidence").mkdir()
     (directory / "scenario.json").write_text(json.dumps(resolved.document, indent=1) + "\n")
@@ -192,8 +205,9 @@ def execute(lab: Lab, scenario: Scenario, run: PlannedRun, kernel: str, director
                                   [stressor["kind"] for stressor in scenario["stressors"]])
         modules += targets.probes(scenario["injectors"])
         hardware = Hardware(**scenario["machine"], devices=tuple(targets.devices(scenario["target"])))
-        with Vm(guest, accelerator.name, hardware, modules, directory / "console.log", ring=Path(shared) / "ring") as vm:
-            follower = _Follower(vm, ring, journal, SILENT_S * time_scale, boot_limit_s, limit_s, watch)
+        with Vm(guest, accelerator.name, hardware, modules, directory / "console.log", ring=Path(shared) / "ring",
+                arguments=limits.kernel_arguments()) as vm:
+            follower = _Follower(vm, ring, journal, limits.silence, boot_limit_s, limit_s, watch)
             ended = follower.follow()
             vm.kill()
             follower.finish()

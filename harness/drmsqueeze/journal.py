@@ -32,9 +32,11 @@ class _Completed:
     late: int = 0
     min_ns: int = 0
     max_ns: int = 0
+    last_intent_s: float = 0.0
     counts: dict[int, int] = field(default_factory=dict)
 
-    def add(self, latency_ns: int, late: bool) -> None:
+    def add(self, latency_ns: int, late: bool, intent_s: float) -> None:
+        self.last_intent_s = max(self.last_intent_s, intent_s)
         self.min_ns = min(self.min_ns, latency_ns) if self.count else latency_ns
         self.max_ns = max(self.max_ns, latency_ns)
         self.count += 1
@@ -97,8 +99,11 @@ class Journal:
             return
         self.ended += 1
         flags = EndFlag(r.c)
+        late = self.witnesses.get(("late-fence", ""))
+        if late and late["job"] == r.job:
+            late["in_time"] = EndFlag.LATE not in flags
         if FATES[r.code] == "completed":
-            self._completed.setdefault((job.stressor, job.phase), _Completed()).add(r.b, EndFlag.LATE in flags)
+            self._completed.setdefault((job.stressor, job.phase), _Completed()).add(r.b, EndFlag.LATE in flags, job.intent_s)
             return
         self._ended.append(vars(job) | {
             "end_s": r.t_s, "fate": FATES[r.code], "errno": r.a, "latency_ns": r.b, "late": EndFlag.LATE in flags,
@@ -111,9 +116,14 @@ class Journal:
 
     def _on_witness(self, r: Record) -> None:
         kind, _, detail = r.text.partition(" ")
-        seen = self.witnesses.setdefault((kind, detail), {
-            "kind": kind, "first_s": r.t_s, "count": 0, "job": r.job or None, "text": detail, "value": r.a})
+        self.witness(kind, detail, r.t_s, r.job or None, r.a)
+
+    def witness(self, kind: str, text: str, t_s: float | None, job: int | None = None, value: int = 0) -> None:
+        """Note a witness; of several with one text the first is kept, with how many there were and when the last came."""
+        seen = self.witnesses.setdefault((kind, text), {
+            "kind": kind, "first_s": t_s, "last_s": t_s, "count": 0, "job": job, "text": text, "value": value})
         seen["count"] += 1
+        seen["last_s"] = t_s
 
     def _on_release(self, r: Record) -> None:
         if self.release is None:
@@ -163,16 +173,25 @@ class Journal:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(b"".join(chunks[offset] for offset in sorted(chunks)))
 
+    def _after_release_s(self, job: dict[str, Any]) -> float | None:
+        """How long after all was given back a job ended; negative while it was being given back, null for one that ended before."""
+        done_s = self.release["done_s"] if self.release else None
+        return round(job["end_s"] - done_s, 6) if job["after_release"] and done_s is not None else None
+
     def write(self) -> None:
         """Write jobs.jsonl, samples.jsonl and the files that the agent sent."""
         self._write_files()
+        for job in self._ended:
+            job["after_release_s"] = self._after_release_s(job)
         never_ended = [
             vars(job) | {"end_s": None, "fate": None, "errno": 0, "latency_ns": None, "late": False, "after_release": False,
+                         "after_release_s": None,
                          "victim": False, "submit_failed": False, "reason": ""}
             for job in self._open.values()
         ]
         completed = [
             {"completed": {"stressor": name, "phase": phase, "count": done.count, "late": done.late, "max_ns": done.max_ns,
+                           "last_intent_s": done.last_intent_s,
                            "min_ns": done.min_ns, "buckets_per_octave": BUCKETS_PER_OCTAVE,
                            "counts": {str(bucket): done.counts[bucket] for bucket in sorted(done.counts)}}}
             for (name, phase), done in self._completed.items()

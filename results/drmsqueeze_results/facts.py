@@ -79,13 +79,15 @@ class Bye:
 
 @dataclass(frozen=True)
 class SeenWitness:
-    """A witness as the agent or the harness recorded it."""
+    """A witness as the agent or the harness recorded it. `in_time`: what was taken for late had signalled in time, by its own stamp."""
 
     kind: str
     first_s: float | None
     count: int
     job: int | None
     text: str | None
+    last_s: float | None = None
+    in_time: bool = False
 
     def named(self) -> "SeenWitness":
         """The same with its first word as kind: recorders put details behind it ("d-state irq/25-panfrost")."""
@@ -139,11 +141,15 @@ class JobRecord:
     thread: int | None = None
     demand_bytes: int | None = None
     phase: int | None = None
+    after_release_s: float | None = None
 
 
 @dataclass(frozen=True)
 class CompletedJobs:
-    """A line of jobs.jsonl: the completed jobs of one stressor. Bucket b holds latencies from 2^(b/16) ns on."""
+    """A line of jobs.jsonl: the completed jobs of one stressor. Bucket b holds latencies from 2^(b/16) ns on.
+
+    `last_intent_s`: when the last of them was begun, which shows that what executes them worked then.
+    """
 
     stressor: str
     count: int
@@ -153,6 +159,7 @@ class CompletedJobs:
     buckets_per_octave: int
     counts: Mapping[str, int]
     phase: int | None = None
+    last_intent_s: float | None = None
 
 
 @dataclass(frozen=True)

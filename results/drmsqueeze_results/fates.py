@@ -13,7 +13,7 @@ from typing import Sequence
 from drmsqueeze_results.facts import Ended, JobRecord, RunData
 from drmsqueeze_results.kernel_log import Match
 from drmsqueeze_results.model import JobCounts, Outcome, Witness
-from drmsqueeze_results.witnesses import hang_seen
+from drmsqueeze_results.witnesses import hang_seen, worked_after
 
 # The errno alone proves nothing: on panfrost ECANCELED also means a killed client or a cancelled successor.
 TIMEOUT_ERRNOS = frozenset({errno.ECANCELED, errno.ETIMEDOUT, errno.ETIME})
@@ -86,8 +86,13 @@ def _timeout_within(data: RunData, matches: Sequence[Match], job: JobRecord) -> 
     return any(t is not None and begin <= t <= end for t in [*said, *(w.first_s for w in seen)])
 
 
-def _after_timeout(data: RunData) -> tuple[Outcome, str]:
-    """The fate of a job that the driver's timeout ended: it depends on whether the GPU works afterwards."""
+def _after_timeout(data: RunData, job: JobRecord) -> tuple[Outcome, str]:
+    """The fate of a job that the driver's timeout ended: it depends on whether the GPU works afterwards.
+
+    Any job of the same kind that was begun later and completed shows that; the probe at the end speaks for those that had none.
+    """
+    if worked_after(data, job.stressor, job.end_s):
+        return Outcome.TIMED_OUT, "the driver's own timeout ended it, and jobs that were begun later completed"
     kinds = {w.kind for w in data.facts.witnesses}
     if "probe-failed" in kinds:
         return Outcome.HUNG, "the driver's timeout ended it and the GPU did not work afterwards"
@@ -98,16 +103,22 @@ def _after_timeout(data: RunData) -> tuple[Outcome, str]:
     return Outcome.HUNG, "the driver's timeout ended it and no probe showed that the GPU works afterwards"
 
 
+def after_release_s(data: RunData, job: JobRecord) -> float | None:
+    """How long after all was given back a job ended; negative while it was being given back, null for one that ended before."""
+    released = data.facts.release.done_s if data.facts.release else None
+    return None if released is None or not job.after_release or job.end_s is None else job.end_s - released
+
+
 def _ended(data: RunData, matches: Sequence[Match], job: JobRecord, fate: Outcome) -> tuple[Outcome, str]:
     own = not job.victim and not job.submit_failed
     if fate is Outcome.TIMED_OUT or (fate is Outcome.FAILED and own and job.errno in TIMEOUT_ERRNOS):
         if _timeout_within(data, matches, job):
-            return _after_timeout(data)
+            return _after_timeout(data, job)
         if fate is Outcome.TIMED_OUT:
             return Outcome.FAILED, "neither a message nor a reset of the driver shows that its timeout ended it"
-    released = data.facts.release.done_s if data.facts.release else None
-    if fate is Outcome.STALLED and released is not None and job.after_release and job.end_s is not None:
-        return fate, f"completed {max(0.0, job.end_s - released):.1f} s after all was given back"
+    after = after_release_s(data, job)
+    if fate is Outcome.STALLED and after is not None:
+        return fate, f"completed {after:.1f} s after all was given back" if after >= 0 else "completed while all was being given back"
     return fate, job.reason or ("another job's reset took it down" if job.victim else "")
 
 

@@ -23,9 +23,18 @@ HOG_KILLED = "hog-killed"
 INJECTOR_KILLED = "injector-killed"
 CLIENT_KILLED = "client-killed"
 KMEMLEAK = "kmemleak"  # in the log too, as a number
+TAINT = "taint"
+# What Linux taints itself with while it runs (taint_flags of kernel/panic.c), and which reports of the log account for that.
+_TAINTS = {
+    "W": ("it warned", frozenset({"warn"})), "L": ("a soft lockup", frozenset({"soft-lockup"})),
+    "D": ("it died", frozenset({"oops", "bug", "kasan"})), "B": ("a bad page", frozenset({"bug", "kasan", "ubsan"})),
+    "M": ("a machine check", frozenset()), "F": ("a module was forced in", frozenset()), "R": ("a module was forced out", frozenset()),
+}
+# Modules that are loaded, and what is known of the machine: nothing that a person must see.
+_HARMLESS_TAINTS = frozenset("POECUSAIKXTN")
 KINDS = frozenset(
     {rule.kind for rule in RULES if rule.kind != "oom-kill"} | {f"oom-kill-{who}" for who, _ in VICTIMS}
-    | {NOT_RESTORED, MACHINE_SILENT, HOG_KILLED, INJECTOR_KILLED, CLIENT_KILLED})
+    | {NOT_RESTORED, MACHINE_SILENT, HOG_KILLED, INJECTOR_KILLED, CLIENT_KILLED, TAINT})
 
 
 @dataclass(frozen=True)
@@ -127,6 +136,13 @@ def _fact_findings(data: RunData, matches: Sequence[Match], witnesses: Sequence[
         if witness.kind in (HOG_KILLED, INJECTOR_KILLED, CLIENT_KILLED):
             add(witness.kind, Severity.WARNING, witness.first_s, witness.text or witness.kind,
                 witness.kind == CLIENT_KILLED and under_pressure(data))
+        if witness.kind == TAINT:
+            reported = {match.kind for match in matches}
+            for letter in sorted(set(witness.text or "") - _HARMLESS_TAINTS):
+                what, reports = _TAINTS.get(letter, (f"flag {letter}", frozenset()))
+                if not reports & reported:
+                    add(TAINT, Severity.ERROR, witness.first_s,
+                        f"the kernel tainted itself during the run ({letter}: {what}), and its log has no report that a rule knows", False)
     return found
 
 

@@ -210,10 +210,26 @@ class Finding:
 
 @dataclass(frozen=True)
 class Witness:
-    """An independent sign of a hang, and when it was first seen (guest seconds; null: not known)."""
+    """An independent sign of a hang, when it was first and last seen (guest seconds; null: not known), how often, and details.
+
+    `settled`: what it saw was over later, since jobs that were begun after it completed, or it was no hang at all.
+    """
 
     kind: str
     first_s: float | None
+    last_s: float | None = None
+    count: int = 1
+    text: str = ""
+    settled: bool = False
+
+
+@dataclass(frozen=True)
+class Stall:
+    """A job that was late and completed: how long after its intent, and how long after all was given back (null: before that)."""
+
+    job: int
+    latency_s: float | None
+    after_release_s: float | None
 
 
 @dataclass(frozen=True)
@@ -284,6 +300,8 @@ class Run:
     phases: tuple[PhaseResult, ...] = ()
     stressors: tuple[StressorReport, ...] = ()
     lockdep: LockdepVerdict | None = None
+    first_witness: str | None = None
+    stalls: tuple[Stall, ...] = ()
     schema: str = "drmsqueeze.run/1"
 
     @property

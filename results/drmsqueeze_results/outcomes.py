@@ -13,7 +13,7 @@ from drmsqueeze_results.facts import Ended, RunData, read_run
 from drmsqueeze_results.findings import Expectation, Found
 from drmsqueeze_results.kernel_log import BlockedTask, Match, blocked_tasks, scan
 from drmsqueeze_results.kernel_rules import Severity
-from drmsqueeze_results.model import (Environment, Injection, Outcome, PhaseResult, Pressure, Run, Status,
+from drmsqueeze_results.model import (Environment, Injection, Outcome, PhaseResult, Pressure, Run, Stall, Status,
                                       StressorReport, Verdict, Witness)
 
 PSI_SCALE = 100  # the recorder has whole numbers only: hundredths of a percent
@@ -241,6 +241,15 @@ def _phases(data: RunData, decided: fates.Fates) -> tuple[PhaseResult, ...]:
         for phase in data.facts.phases)
 
 
+def _stalls(data: RunData, decided: fates.Fates) -> tuple[Stall, ...]:
+    def seconds(value: float | None) -> float | None:
+        return None if value is None else round(value, 3)
+
+    return tuple(
+        Stall(record.job, seconds(record.latency_ns / 1e9 if record.latency_ns is not None else None), seconds(fates.after_release_s(data, record)))
+        for record in (fate.record for fate in decided.others if fate.outcome is Outcome.STALLED) if record)
+
+
 @dataclass(frozen=True)
 class Judgement:
     """A verdict with what it rests on, for reports."""
@@ -267,7 +276,7 @@ def consider(run_dir: Path) -> Judgement:
     data = read_run(run_dir)
     matches = scan(data.console)
     blocked = tuple(blocked_tasks(data.console))
-    signs = witnesses.gather(data.facts, matches, blocked)
+    signs = witnesses.gather(data, matches, blocked)
     decided = fates.decide(data, matches, signs)
     expectation = Expectation(data.facts.expect)
     restored = _restored(data)
@@ -280,7 +289,7 @@ def consider(run_dir: Path) -> Judgement:
         block=facts.block, environment=_environment(data), jobs=decided.counts,
         latency_ns=latency.summarise(data.completed), errnos=decided.errnos, injections=injections,
         pressure=_pressure(data), findings=tuple(f.finding for f in found), witnesses=signs, restored=restored,
-        timing_s=facts.timing_s, phases=_phases(data, decided),
+        timing_s=facts.timing_s, phases=_phases(data, decided), first_witness=witnesses.first(signs), stalls=_stalls(data, decided),
         stressors=tuple(from_plain(StressorReport, report) for report in data.stressors),
         lockdep=lockdep.verdict(data.console, data.environment))
     return Judgement(run, data, decided, blocked, _chains(data, decided, blocked))

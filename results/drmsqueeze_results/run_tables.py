@@ -45,6 +45,16 @@ def injections_grid(run: Run) -> Grid:
     return Grid("Injections", ("injector", "counted", "memory charged to"), (False,) * 3, rows)
 
 
+def witnesses_grid(run: Run) -> Grid:
+    """Who saw signs of a hang, and when."""
+    def seconds(value: float | None) -> str:
+        return "-" if value is None else f"{value:.1f} s"
+
+    rows = tuple((witness.kind, seconds(witness.first_s), seconds(witness.last_s), str(witness.count),
+                  "; ".join(part for part in (witness.text, "over later" if witness.settled else "") if part) or "-") for witness in run.witnesses)
+    return Grid("Witnesses", ("witness", "first at", "last at", "times", "what"), (False, True, True, True, False), rows)
+
+
 def run_grids(run: Run) -> tuple[Grid, ...]:
     """All tables of a run that have something in them."""
     counts = tuple(

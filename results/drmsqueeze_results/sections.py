@@ -21,7 +21,7 @@ from drmsqueeze_results.kernel_log import BlockedTask
 from drmsqueeze_results.lockdep_views import LockdepView
 from drmsqueeze_results.model import Environment, Finding, Outcome, Run, Status
 from drmsqueeze_results.outcomes import Judgement, consider, load_run
-from drmsqueeze_results.run_tables import run_grids
+from drmsqueeze_results.run_tables import run_grids, witnesses_grid
 from drmsqueeze_results.tables import TITLES, Grid, comparison_grid
 from drmsqueeze_results.verdicts import ADJECTIVES, VERBS, level_name, milliseconds, p_value, percent, telling_level
 
@@ -65,6 +65,7 @@ class RunView:
     chains: tuple[Picture, ...]
     grids: tuple[Grid, ...]
     lockdep: LockdepView | None
+    witnesses: Grid
 
 
 @dataclass(frozen=True)
@@ -323,7 +324,7 @@ def _run_view(path: Path, judgement: Judgement) -> RunView:
         tuple(_stack(task) for task in judgement.blocked[:MOST_STACKS]),
         max(0, len(judgement.blocked) - MOST_STACKS), tuple(reasons),
         tuple(picture(chain) for chain in judgement.chains), run_grids(run),
-        lockdep_views.of_run(kernel_of(run), run))
+        lockdep_views.of_run(kernel_of(run), run), witnesses_grid(run))
 
 
 def runs_section(title: str, run_dirs: Sequence[Path], slug: str, directory: Path) -> RunsSection:

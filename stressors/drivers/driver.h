@@ -68,6 +68,8 @@ public:
 	virtual Result<int> fence_error() = 0;
 	/** The fence of the job submitted last, as a sync file. */
 	virtual Result<UniqueFd> export_fence() { return Error{EOPNOTSUPP, "no sync files"}; }
+	/** When that fence signalled, by its own stamp (CLOCK_MONOTONIC); ENODATA when it has not. */
+	virtual Result<int64_t> signalled_ns();
 	/** How many of the writes the GPU says it has done. */
 	virtual unsigned writes_done() const = 0;
 };

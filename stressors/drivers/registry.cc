@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "stressors/drivers/driver.h"
 
+#include "stressors/drm/sync.h"
+
 namespace drmsqueeze
 {
 
@@ -20,6 +22,14 @@ constexpr const Driver *kDrivers[] = {
 };
 
 } // namespace
+
+Result<int64_t> JobSlot::signalled_ns()
+{
+	auto file = export_fence();
+	if (!file)
+		return file.error();
+	return SyncFile(std::move(*file)).signalled_ns();
+}
 
 std::span<const Driver *const> all_drivers()
 {

@@ -77,6 +77,20 @@ Result<std::vector<FenceInfo>> SyncFile::fences() const
 	return fences;
 }
 
+Result<int64_t> SyncFile::signalled_ns() const
+{
+	auto all = fences();
+	if (!all)
+		return all.error();
+	int64_t last = 0;
+	for (const FenceInfo &fence : *all) {
+		if (fence.status == 0)
+			return Error{ENODATA, "a fence has not signalled"};
+		last = std::max(last, fence.timestamp_ns);
+	}
+	return last ? Result<int64_t>(last) : Error{ENODATA, "no fence has a stamp"};
+}
+
 Result<SyncFile> SyncFile::merge(const SyncFile &other) const
 {
 	sync_merge_data data{};

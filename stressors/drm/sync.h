@@ -38,6 +38,8 @@ public:
 	Result<FenceStatus> status() const;
 	/** Each fence by itself, containers unfolded; of those that merging found signalled there is none. */
 	Result<std::vector<FenceInfo>> fences() const;
+	/** When the last of its fences signalled; ENODATA while one has not. */
+	Result<int64_t> signalled_ns() const;
 	/** One file for the fences of both. */
 	Result<SyncFile> merge(const SyncFile &other) const;
 	/** 0 when signalled, ETIME, EINTR, or another errno. */

@@ -18,6 +18,7 @@ json good_request()
 	return json::parse(R"({
 		"schema": "drmsqueeze.request/1", "level": 0.05, "seed": 7, "time_scale": 2.5, "deadline_ms": 1500,
 		"grace_ms": 500, "driver_timeout_ms": 500,
+		"witness_limits_ms": {"no_progress": 2500, "d_state": 3000},
 		"scenario": {
 			"schema": "drmsqueeze.scenario/1", "name": "one", "levels": [1.0, 0.05],
 			"target": {"driver": "panfrost", "model": "mali-jm"},
@@ -56,6 +57,8 @@ TEST(Scenario, GoodRequest)
 	EXPECT_EQ(request.time_scale, 2.5);
 	EXPECT_EQ(request.deadline_ns, 1500000000);
 	EXPECT_EQ(request.grace_ns, 500000000);
+	EXPECT_EQ(request.no_progress_ns, 2500000000);
+	EXPECT_EQ(request.d_state_ns, 3000000000);
 	ASSERT_EQ(request.injectors.size(), 3U);
 	EXPECT_EQ(request.injectors[1].kind, "model-fault");
 	EXPECT_EQ(request.injectors[2].kind, "trap");

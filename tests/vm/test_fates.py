@@ -30,6 +30,16 @@ def test_planted_fault_makes_its_fate(run_one: RunOne, fate: str) -> None:
     assert not others, done.story
     assert done.run.status is Status.FAIL, "nothing but completed jobs was expected: " + done.story
     assert done.run.restored is True, done.story
+    if fate == "timed_out":
+        assert done.run.first_witness == "driver-timeout", done.story
+        assert {w.kind: w.settled for w in done.run.witnesses} == {"driver-timeout": True, "devcoredump": True}, done.story
+        (dump,) = (done.directory / "evidence").glob("devcoredump-*.bin")
+        assert dump.stat().st_size > 4096, "panfrost's dump holds registers and memory"
+    if fate in ("stalled", "hung"):
+        assert done.run.first_witness == "late-fence", done.story
+    if fate == "stalled":
+        (stall,) = done.run.stalls
+        assert stall.after_release_s is not None, "it was the release that let it go: " + done.story
 
 
 @pytest.mark.parametrize("kernel", ["lab", "lab+panfrost-nowait"])
@@ -38,6 +48,7 @@ def test_no_fault_and_no_pressure_is_all_completed(run_one: RunOne, kernel: str)
     assert done.fates == {"completed": 80}, done.story
     assert done.run.status is Status.PASS, done.story
     assert not [finding for finding in done.run.findings if not finding.expected], done.story
+    assert not done.run.witnesses and done.run.first_witness is None, done.story
 
 
 @pytest.mark.parametrize("options", [

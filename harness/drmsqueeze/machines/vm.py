@@ -22,6 +22,7 @@ from typing import Self
 from drmsqueeze import cache, progress
 from drmsqueeze.errors import InfrastructureError
 from drmsqueeze.guest import Guest
+from drmsqueeze.machines.events import Events
 from drmsqueeze.ring import SIZE as RING_SIZE
 
 QEMU = "qemu-system-x86_64"
@@ -77,24 +78,27 @@ class Vm:
     """A guest under way. Use it as a context: leaving it ends QEMU and removes the sockets."""
 
     def __init__(self, guest: Guest, accelerator: str, hardware: Hardware, modules: Sequence[str], console_log: Path | None,
-                 *, mode: str = "agent", command: str = "", ring: Path | None = None) -> None:
-        """`modules` are loaded in order, each `NAME[:PARAMETER=VALUE]`; `mode` is init's (lab/guest/init).
+                 *, mode: str = "agent", command: str = "", ring: Path | None = None,
+                 arguments: Mapping[str, str] | None = None) -> None:
+        """`modules` are loaded in order, each `NAME[:PARAMETER=VALUE]`; `mode` is init's (lab/guest/init); `arguments` are more of
+        the kernel's command line.
 
         Without `console_log` the guest's console is this process's terminal.
         """
         self._scratch = Path(tempfile.mkdtemp(prefix="drmsqueeze-vm-"))
         self._console_socket = self._scratch / "console"
         self.console_log = console_log
-        arguments = {
-            "console": "ttyS0", "panic": "-1", "loglevel": "4", "random.trust_cpu": "1", "drmsqueeze.mode": mode,
+        kernel_arguments = {
+            "console": "ttyS0", "panic": "-1", "loglevel": "4", "random.trust_cpu": "1", "no_timer_check": "1", "drmsqueeze.mode": mode,
             "drmsqueeze.modules": ",".join(modules), "drmsqueeze.zram_mib": str(hardware.zram_mib),
-            "drmsqueeze.command": command.replace(" ", "+"),
+            "drmsqueeze.command": command.replace(" ", "+"), **(arguments or {}),
         }
         command_line = [
             *UNTIL_WE_DIE, QEMU, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-machine", "pc", "-accel", accelerator,
             "-cpu", "host" if accelerator == "kvm" else "max", "-smp", str(hardware.vcpus), "-m", str(guest.ram_mib(hardware.ram_mib)),
             "-kernel", str(guest.kernel.image), "-initrd", str(guest.initramfs),
-            "-append", " ".join(f"{name}={value}" for name, value in arguments.items() if value), "-device", "pvpanic-pci",
+            "-append", " ".join(f"{name}={value}" for name, value in kernel_arguments.items() if value), "-device", "pvpanic-pci",
+            "-qmp", f"unix:{_option(self._scratch / 'qmp')},server=on,wait=off",
         ]
         command_line += [word for device in hardware.devices for word in ("-device", device)]
         if console_log is None:
@@ -105,6 +109,7 @@ class Vm:
         if ring:
             command_line += ["-object", f"memory-backend-file,id=ring,share=on,mem-path={_option(ring)},size={RING_SIZE}",
                              "-device", "ivshmem-plain,memdev=ring"]
+        self._events = Events(self._scratch / "qmp")
         self.command_line = command_line
         self._stderr = (self._scratch / "stderr").open("w+")
         self.started = time.monotonic()
@@ -118,6 +123,7 @@ class Vm:
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
         self.kill()
         self._stderr.close()
+        self._events.close()
         shutil.rmtree(self._scratch, ignore_errors=True)
 
     @property
@@ -134,6 +140,11 @@ class Vm:
     def wait_for_end(self, limit_s: float) -> None:
         """Until QEMU has ended, but not longer than this."""
         self._wait(lambda: self.exit_status is not None, limit_s)
+
+    def panics(self) -> list[str]:
+        """What QEMU was newly told by the guest's pvpanic device, without a console: "panicked", "crashloaded"."""
+        names = {"GUEST_PANICKED": "panicked", "GUEST_CRASHLOADED": "crashloaded"}
+        return [names[event["event"]] for event in self._events.read() if event["event"] in names]
 
     def console(self) -> str:
         """All that the guest has printed up to now."""
