@@ -60,7 +60,7 @@ public:
 	void submitted(uint32_t slot, int64_t ioctl_ns);
 	/** The fence is through: from here on the job cannot miss its deadline, only its verdict is missing. */
 	void signalled(uint32_t slot);
-	/** The fence has signalled, says another thread than the slot's own: if that goes on waiting, it was forgotten. */
+	/** The fence has signalled, says another thread than the slot's own: who still waits was forgotten. */
 	void seen_signalled(uint32_t slot) { entries_[slot].seen_signalled.store(true); }
 	/** The fence carries no error: no timeout can have been meant for this job. */
 	void passed(uint32_t slot) { entries_[slot].order.store(0); }
