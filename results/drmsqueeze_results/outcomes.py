@@ -263,8 +263,8 @@ class Judgement:
 
 def _chains(data: RunData, decided: fates.Fates, blocked: Sequence[BlockedTask]) -> tuple[wait_chain.Chain, ...]:
     """Who waits for whom, from the console and, where the machine's own user space could still read it, from evidence/."""
-    file = data.directory / "evidence" / "who-waits.txt"
-    lines = file.read_text(errors="replace").splitlines() if file.exists() else []
+    files = [data.directory / "evidence" / name for name in ("dma-buf-bufinfo.txt", "who-waits.txt")]
+    lines = [line for file in files if file.exists() for line in file.read_text(errors="replace").splitlines()]
     table = who_waits.read([*lines, *(line.text for line in data.console)], lockdep.held_locks(data.console), wait_chain.waits_for_lock(blocked))
     forgotten = [fate.record for fate in decided.others if fate.record and fate.reason == fates.LOST_WAKEUP]
     return *wait_chain.chains(blocked, table), *(wait_chain.lost_wakeup(f"the client of job {record.job} ({record.stressor})")

@@ -80,6 +80,7 @@ _ALLOCATOR = re.compile(
 
 # A task that is woken runs within this time, also on an emulated CPU that others keep busy; milliseconds.
 LOST_AFTER_MS = 1000
+MOST_FENCES = 4  # that are named where nobody knows which of them a task waits for
 
 
 @dataclass(frozen=True)
@@ -243,7 +244,10 @@ class _Walker:
         """What a task waits for, as far as it can be named."""
         waits = one.waits or Waits()
         if one.waits_for == "fence":
-            return f"fence {self._table.shown_as(waits.fence).text}" if waits.fence else "a fence"
+            if waits.fence:
+                return f"fence {self._table.shown_as(waits.fence).text}"
+            open_ones = [fence.text for fence in self._table.in_buffers]
+            return f"a fence (not signalled in shared buffers: {', '.join(open_ones[:MOST_FENCES])})" if open_ones else "a fence"
         if one.waits_for == "lock":
             if waits.lock is None:
                 return "a lock (holder unknown)"

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Which fence, lock or work a task waits for, and who has it: what the kernel says of it beside the stacks.
 
-Three sources, and any of them may be missing: the table of our probe module (lab/probes/who_waits*.c, which describes its lines), the
+Several sources, and any of them may be missing: the table of our probe module (lab/probes/who_waits*.c, which describes its lines), the
 hung-task report of a kernel that knows who holds a lock (kernel/hung_task.c, debug_show_blocker(), since 6.16), and lockdep's list of
-held locks (kernel/locking/lockdep.c, debug_show_all_locks()).
+held locks (kernel/locking/lockdep.c, debug_show_all_locks()), and the fences in shared buffers (dma_buf/bufinfo).
 """
 
 import re
@@ -22,6 +22,8 @@ _TASK = re.compile(_MARK + r"task (?P<pid>\d+) \[(?P<name>.*?)\] (?P<ms>\d+) ms 
 _JOB = re.compile(_MARK + r"job " + _FENCE.format("fence") + r" of (?P<pid>\d+) \[(?P<name>.*?)\](?: runs as " + _FENCE.format("runs") +
                   r")?(?P<needs>(?: needs \d+:\d+ \S+)*)$")
 _NEED = re.compile(r" needs " + _FENCE.format("need"))
+# dma_buf/bufinfo: drivers/dma-buf/dma-fence.c, dma_fence_describe().
+_IN_BUFFER = re.compile(r"^\s+\w+ fence:(?P<driver>\S+) (?P<timeline>.+?) seq (?P<seqno>\d+) unsignalled$")
 _BLOCKER = re.compile(r"^INFO: task (?P<name>.+):(?P<pid>\d+) (?:<\w+> )?(?:is )?blocked on an? (?P<lock>mutex|semaphore|rw-semaphore)"
                       r".*?\b(?:owned|held) by task (?P<holder_name>.+?):(?P<holder>\d+)\b")
 
@@ -73,10 +75,14 @@ class Waits:
 
 @dataclass(frozen=True)
 class Table:
-    """What tasks wait for, by pid, and the jobs, by the keys of both their fences."""
+    """What tasks wait for, by pid, and the jobs, by the keys of both their fences.
+
+    `in_buffers` are fences of shared buffers that had not signalled: all that a machine without our probe says of fences.
+    """
 
     waits: dict[int, Waits] = field(default_factory=dict)
     jobs: dict[str, Job] = field(default_factory=dict)
+    in_buffers: list[Fence] = field(default_factory=list)
 
     def shown_as(self, fence: Fence) -> Fence:
         """The hardware's fence of the same job, which is what drivers and their tools name; the fence itself where there is none."""
@@ -117,6 +123,14 @@ def _of_hung_task(lines: Iterable[str], table: Table) -> None:
             table.waits.setdefault(int(found["pid"]), Waits(lock=found["lock"], holder=int(found["holder"]), holder_name=found["holder_name"]))
 
 
+def _of_buffers(lines: Iterable[str], table: Table) -> None:
+    for line in lines:
+        if found := _IN_BUFFER.match(line):
+            fence = Fence(f"?:{found['seqno']}", f"{found['driver']}/{found['timeline']}")
+            if fence not in table.in_buffers:
+                table.in_buffers.append(fence)
+
+
 def _of_lockdep(holders: Sequence[LockHolder], table: Table, blocked_on_locks: Iterable[int]) -> None:
     """Who waits for a lock has it last in its own list; who has the same one and does not wait for it holds it."""
     tasks = {holder.pid: holder for holder in holders if holder.locks}
@@ -140,5 +154,6 @@ def read(lines: Iterable[str], holders: Sequence[LockHolder] = (), blocked_on_lo
     table = Table()
     _of_probe(lines, table)
     _of_hung_task(lines, table)
+    _of_buffers(lines, table)
     _of_lockdep(holders, table, blocked_on_locks)
     return table

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: MIT
 """Who waits for whom: circles are found in stacks that have one, and nowhere else."""
 
+from pathlib import Path
+
+import pytest
 from drmsqueeze_results.chain_picture import LINE_CHARACTERS, picture
-from drmsqueeze_results.kernel_log import BlockedTask, read_lines
+from drmsqueeze_results.kernel_log import BlockedTask, blocked_tasks, read_lines
 from drmsqueeze_results.lockdep import held_locks
 from drmsqueeze_results.wait_chain import LOST, boxes, chains, describe, lost_wakeup, waiter
 from drmsqueeze_results.who_waits import Table, Waits, read
@@ -86,6 +89,14 @@ def test_the_fence_and_the_job_behind_it_are_named() -> None:
     assert boxes(chain) == (
         "irq/25-panfrost (answers the page faults of the running jobs)", "allocates under panfrost_mmu_map_fault_addr", "direct reclaim",
         "shrinker trap_scan", "waits for fence panfrost-js-1#812, whose job needs irq/25-panfrost")
+
+
+def test_without_the_probe_the_fences_that_had_not_signalled_are_named() -> None:
+    """Lines of dma_buf/bufinfo."""
+    known = table("00004096\t00000000\t00080005\t00000003\tdrm\t00000005\t<none>", "\twrite fence:drm_sched pan_js seq 13 unsignalled",
+                  "\tread fence:drm_sched pan_js seq 13 unsignalled", "\twrite fence:sw_sync drmsq-client seq 1 signalled")
+    (chain,) = chains([task("irq/25-panfrost", 59, *FAULT_HANDLER)], known)
+    assert boxes(chain)[-1] == "waits for a fence (not signalled in shared buffers: pan_js#13), whose job needs irq/25-panfrost"
 
 
 def test_a_fence_of_a_driver_that_nobody_here_serves_closes_no_circle() -> None:
@@ -183,3 +194,18 @@ def test_the_picture_has_room_for_long_names_and_closes_the_circle() -> None:
     assert all(box.y < y < box.y + box.height for box in drawn.boxes for y, _ in box.baselines)
     assert [box.head for box in drawn.boxes] == [True] + [False] * (len(drawn.boxes) - 1)
     assert picture(lost_wakeup("a client")).caption.startswith("No circle")
+
+
+RECORDED = Path(__file__).parents[1] / "data" / "wait_chains"
+
+
+@pytest.mark.parametrize("name, first, last", [
+    ("shrinker-waits-for-other-device", "irq/25-panfrost (answers the page faults of the running jobs)",
+     "waits for fence panfrost-js-1#1, which it was given, whose job needs irq/25-panfrost"),
+    ("timeout-lock", "kworker/u8:0 (ends jobs that take too long)", "waits for mutex, which it holds itself"),
+])
+def test_chains_of_real_lock_ups(name: str, first: str, last: str) -> None:
+    """What the console of runs of these traps said after sysrq-w."""
+    lines = read_lines((RECORDED / f"{name}.log").read_text())
+    chain = chains(blocked_tasks(lines), read(line.text for line in lines))[0]
+    assert chain.closed and (chain.boxes[0], chain.boxes[-1]) == (first, last), describe(chain)
