@@ -22,7 +22,7 @@ TIMEOUT_ERRNOS = frozenset({errno.ECANCELED, errno.ETIMEDOUT, errno.ETIME})
 CLOCK_SLACK_S = 0.5
 
 # The agent's word (agent/job_table.cc) for a job whose fence it saw signal while the client that waits for it went on sleeping.
-LOST_WAKEUP = "its fence has signalled, and who waits for it was not woken: a lost wake-up"
+LOST_WAKEUP = "its fence has signalled, and who waits for it was not woken"
 
 # Why the fate of a job without an end cannot be known, by how the machine ended.
 _LOST_BECAUSE = {

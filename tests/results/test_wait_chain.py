@@ -4,6 +4,7 @@
 from pathlib import Path
 
 import pytest
+from drmsqueeze_results import fates
 from drmsqueeze_results.chain_picture import LINE_CHARACTERS, picture
 from drmsqueeze_results.kernel_log import BlockedTask, blocked_tasks, read_lines
 from drmsqueeze_results.lockdep import held_locks
@@ -209,3 +210,7 @@ def test_chains_of_real_lock_ups(name: str, first: str, last: str) -> None:
     lines = read_lines((RECORDED / f"{name}.log").read_text())
     chain = chains(blocked_tasks(lines), read(line.text for line in lines))[0]
     assert chain.closed and (chain.boxes[0], chain.boxes[-1]) == (first, last), describe(chain)
+
+
+def test_the_agent_and_the_judge_have_one_word_for_a_lost_wake_up() -> None:
+    assert f'"{fates.LOST_WAKEUP}"' in (Path(__file__).parents[2] / "agent/job_table.cc").read_text()
