@@ -46,7 +46,9 @@ def check_run(directory: Path) -> Run:
     """The run in a directory as today's code judges it. Raises UsageError where the directory holds none."""
     for name in ("facts.json", "scenario.json"):
         if not (directory / name).is_file():
-            raise UsageError(f"{directory} is no run directory: it has no {name}")
+            below = sorted(str(path.parent) for path in directory.rglob("facts.json"))[:3] if directory.is_dir() else []
+            hint = f"; runs lie below it, such as {', '.join(below)}" if below else ""
+            raise UsageError(f"{directory} is no run directory: it has no {name}{hint}")
     try:
         return outcomes.consider(directory).run
     except BadRunDirectory as error:

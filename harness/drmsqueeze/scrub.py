@@ -26,9 +26,13 @@ PUBLIC_ROOTS = frozenset({"bin", "dev", "devices", "drmsqueeze-clients", "etc", 
 HOMES = {"home": 2, "Users": 2, "root": 1}
 """How many components of a path name its owner, by the first of them."""
 KERNEL_TREE = frozenset({"arch", "drivers", "fs", "kernel", "mm", "net", "lib", "include", "block", "security"})
-# A path of at least two components that begins a word. Escapes of JSON (\n) end it as they do on paper.
-_PATH = re.compile(r"(?<![\w.)\]%<>/~-])/(?:[\w.@%+~:,-]+/)+[\w.@%+~-]*")
-_HOME_ALONE = re.compile(r"(?<![\w/])/(?:home|Users)/[\w.-]+")
+# What a path begins after: no word and no other path, but a compiler's option, or an escape of JSON that was cut off in the middle.
+_BEGINS = r"(?:(?<![\w.)\]%<>/~-])|(?<=-[ILB])|(?<=\\[nrt]))"
+# A path of at least two components.
+_PATH = re.compile(_BEGINS + r"/(?:[\w.@%+~:,-]+/)+[\w.@%+~-]*")
+_HOME_ALONE = re.compile(_BEGINS + r"/(?:home|Users)/[\w.-]+")
+_TEXTS = (".log", ".txt", ".json", ".jsonl", ".yaml", ".md")
+"""Files that are texts, also where a dying machine left zeros in them."""
 _SOURCE = re.compile(r"\.(?:[chS]|cc|ko|rs|dts)$")
 _BANNER = re.compile(r"(Linux version \S+ \()[^\s@()]+@[^\s()]+(?=\))")
 _NAMED = re.compile(r"^(\s*(?:host-?name|node-?name|user-?name)\s*[:=]\s*).*$", re.M | re.I)
@@ -80,9 +84,9 @@ class Scrubber:
 
     @cached_property
     def _known(self) -> re.Pattern[str]:
-        """Paths below the known directories, whatever they begin with and whatever stands before them."""
+        """Paths at and below the known directories, also where these have one component only."""
         roots = "|".join(map(re.escape, self._roots)) or "(?!)"
-        return re.compile(rf"(?:{roots})(?![\w.-])(?:/[\w.@%+~-]+)*/?")
+        return re.compile(rf"{_BEGINS}(?:{roots})(?![\w.-])(?:/[\w.@%+~-]+)*/?")
 
     @staticmethod
     def _shown(parts: Sequence[str]) -> str:
@@ -129,10 +133,10 @@ class Scrubber:
             text = content.decode()
         except UnicodeDecodeError:
             text = content.decode("latin-1")
-            if "\0" in text:
+            if "\0" in text and not name.endswith(_TEXTS):
                 return content if self.text(text) == text else None
             return self.text(text).encode("latin-1", "replace")
-        if "\0" in text:
+        if "\0" in text and not name.endswith(_TEXTS):
             return content if self.text(text) == text else None
         if name.endswith((".json", ".jsonl")):
             return self._json(text, name).encode()

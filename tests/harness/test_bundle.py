@@ -36,7 +36,7 @@ KEPT = (
     "read of /sys/kernel/debug/dri/0/gem blocked; /proc/sys/vm/drop_caches, /dev/dri/renderD128, /lib/modules/6.12.117/x.ko",
     " panfrost_mmu_map_fault_addr+0x1a/0x300 [panfrost]", "kworker/u4:1+events/a", "task:irq/25-panfrost state:D stack:0 pid:96 /0x20",
     "oom_memcg=/drmsqueeze-clients/1,task_memcg=/drmsqueeze-clients/1", "gpu@fde60000/opp", "root cgroup; vm machine", "a/b/c and 1/2/3",
-    "malice is no user",
+    "malice is no user", "/proc/1/root/etc/x /sys/fs/cgroup/home/y",
 )
 
 
@@ -67,6 +67,8 @@ def test_files_that_are_no_text_are_kept_only_where_they_name_nobody() -> None:
     assert ALICE.file("core", b"\x00\xff by alice \x00") is None
     assert ALICE.file("console.log", b"\xff torn by alice\n") == b"\xff torn by user\n"
     assert ALICE.file("half.json", b'{"by": "alice') == b'{"by": "user'
+    assert ALICE.file("half.json", b'{"excerpt": "f\\n/home/bob/x/y.txt') == b'{"excerpt": "f\\n/scrubbed'
+    assert ALICE.file("console.log", b"\0\0 by alice\n") == b"\0\0 by user\n", "a console is kept, zeros or not"
 
 
 @pytest.fixture
@@ -148,6 +150,11 @@ def test_a_directory_that_is_no_run_is_refused(run: Path, tmp_path: Path, missin
     with pytest.raises(UsageError, match="is no run directory"):
         bundle.make(run, tmp_path / "x.tar.zst", ALICE)
     assert not (tmp_path / "x.tar.zst").exists()
+
+
+def test_the_runs_below_a_directory_are_named(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=f"such as {run}"):
+        bundle.make(tmp_path, tmp_path / "x.tar.zst", ALICE)
 
 
 def test_nothing_is_written_over(run: Path, tmp_path: Path) -> None:
