@@ -129,8 +129,7 @@ def _kernel_differences(recorded: Environment, lab: Lab, kernel: str) -> Iterato
         yield Difference("kernel config", recorded.kernel.config_sha256, here.kernel.config_sha256, "other options, or another compiler")
     module = cache.file_digest(here.module(targets.TARGETS[recorded.driver.name].module))
     if recorded.driver.module_sha256 != module:
-        yield Difference("driver module", recorded.driver.module_sha256, module,
-                         "another source or compiler, or built in a directory of another name, which is part of its messages")
+        yield Difference("driver module", recorded.driver.module_sha256, module, "another source, variant, model or compiler")
 
 
 def _machine(recorded: Recorded, lab: Lab, document: dict[str, Any]) -> Iterator[Difference]:
