@@ -5,6 +5,7 @@ import argparse
 import json
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,7 +18,23 @@ from drmsqueeze_results.model import Run, Status
 from rich.console import Console
 from rich.table import Table
 
-from drmsqueeze import TOP, bundle, doctor, execute, guest, kernels, minimize, plan, progress, pytest_plugin, replay, scenario, selftest, targets
+from drmsqueeze import (
+    TOP,
+    bundle,
+    doctor,
+    exact,
+    execute,
+    guest,
+    kernels,
+    minimize,
+    plan,
+    progress,
+    pytest_plugin,
+    replay,
+    scenario,
+    selftest,
+    targets,
+)
 from drmsqueeze.errors import DrmsqueezeError, InfrastructureError, UsageError
 from drmsqueeze.machines import vm
 
@@ -112,13 +129,17 @@ def _do_run(args: argparse.Namespace) -> int:
     if len(set(names)) != len(names):
         raise UsageError("two of these scenarios have the same name: " + ", ".join(names))
     kernels.KernelSpec.parse(args.kernel)
+    if args.record:
+        for one in scenarios:
+            for line in exact.restrictions(one):
+                progress.say(line)
     directory = new_directory(args.out, "run")
     plan_files = []
     for one in scenarios:
         path = directory / one.name / "plan.json"
         plan.make("run", one, [args.kernel], args.runs, args.seed).write(path)
         plan_files.append(path)
-    carry_out(plan_files, execute.Lab(), directory / "junit.xml", "runs")
+    carry_out(plan_files, execute.Lab(record=args.record), directory / "junit.xml", "runs")
     return _conclude_runs(directory, plan_files)
 
 
@@ -197,6 +218,10 @@ def _do_report(args: argparse.Namespace) -> int:
 
 def _do_replay(args: argparse.Namespace) -> int:
     """Carry out a recorded run again, and hold what comes out against what is recorded."""
+    if args.exact:
+        return _do_exact_replay(args)
+    if args.gdb or args.gdb_command or args.at is not None:
+        raise UsageError("--gdb, --gdb-command and --at are for replays with --exact")
     directory = new_directory(args.out, "replay")
     recorded = replay.load(args.source, directory)
     lab = execute.Lab()
@@ -260,6 +285,37 @@ def _do_bundle(args: argparse.Namespace) -> int:
         progress.say("with these names taken out the run is judged otherwise: look into the bundle before you send it")
     out.print(made.file, markup=False)
     return 0
+
+
+def _do_exact_replay(args: argparse.Namespace) -> int:
+    """Execute a recorded run again, instruction for instruction; stop it under gdb where that is asked for."""
+    if args.source.is_file():
+        with tempfile.TemporaryDirectory() as scratch:
+            return _replay_exactly(bundle.unpack(args.source, Path(scratch) / "run"), args)
+    return _replay_exactly(args.source, args)
+
+
+def _replay_exactly(run: Path, args: argparse.Namespace) -> int:
+    with exact.Replay(run) as replayed:
+        stops = args.gdb or args.gdb_command or args.at is not None
+        witnesses = replayed.recording.witnesses
+        if stops:
+            if args.at is None and not witnesses:
+                raise UsageError(f"{run}: nothing witnessed a hang in this run: name the instruction to stop at (--at)")
+            at = args.at if args.at is not None else witnesses[0].instructions
+            replayed.run_to(at)
+            out.print(f"stopped at instruction {replayed.instructions}"
+                      + ("" if args.at is not None else f": {witnesses[0].kind} {witnesses[0].detail}".rstrip()), markup=False)
+        if args.gdb_command:
+            out.print(exact.gdb(replayed, args.gdb_command), markup=False)
+        if args.gdb:
+            exact.gdb(replayed)
+            return 0
+        replayed.run_to_end()
+        unlike = replayed.unlike()
+        out.print(f"not as recorded: {' and '.join(unlike)}; QEMU said: {replayed.complaint() or 'nothing'}" if unlike else
+                  "the agent's records and the console are those of the recording, byte for byte", markup=False)
+        return InfrastructureError.exit_code if unlike else 0
 
 
 def _do_list(args: argparse.Namespace) -> int:
@@ -337,6 +393,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("configs", nargs="+", type=Path, metavar="CONFIG")
     run.add_argument("--kernel", default="lab", metavar="K", help="lab or lab-debug, alone or with variants: lab+panfrost-nowait")
     run.add_argument("--machine", choices=("vm",), default="vm")
+    run.add_argument("--record", action="store_true", help="record each run under QEMU's record/replay, for `replay --exact`; one virtual CPU")
     with_runs(run)
     with_out(run)
     compare = command("compare", _do_compare, "interleaved runs of one scenario on two kernels")
@@ -352,6 +409,11 @@ def _parser() -> argparse.ArgumentParser:
     replays.add_argument("--runs", type=_positive, default=1, metavar="N", help="how often (default: 1); all with the recorded seed")
     replays.add_argument("--kernel", metavar="K", help="another kernel than the recorded one: does the bug show there too?")
     with_out(replays)
+    exact_options = replays.add_argument_group("exact replays", "of runs that were recorded by `run --record`")
+    exact_options.add_argument("--exact", action="store_true", help="execute the same instructions again, and say whether the same came out")
+    exact_options.add_argument("--gdb", action="store_true", help="stop at the first witness of the hang, in gdb")
+    exact_options.add_argument("--gdb-command", action="append", default=[], metavar="CMD", help="the same, with gdb carrying out CMD only")
+    exact_options.add_argument("--at", type=int, metavar="N", help="stop after N instructions instead")
     bundles = command("bundle", _do_bundle, "make one file of a run, fit for a bug report")
     bundles.add_argument("directory", type=Path, metavar="RUN_DIR")
     bundles.add_argument("--out", type=Path, metavar="FILE", help="default: SCENARIO-NNNN.tar.zst in the current directory")

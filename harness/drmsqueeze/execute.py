@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from drmsqueeze import guest as guests
-from drmsqueeze import cache, kernels, targets
+from drmsqueeze import cache, exact, kernels, targets
 from drmsqueeze.guest import Guest
 from drmsqueeze.journal import Journal
 from drmsqueeze.limits import Limits
@@ -31,10 +31,14 @@ Watcher = Callable[[Vm, Journal], None]
 
 
 class Lab:
-    """What the runs of one session share: the kernel, a guest for each variant of it, the accelerator."""
+    """What the runs of one session share: the kernel, a guest for each variant of it, the accelerator.
 
-    def __init__(self, models: Path = kernels.LAB / "models") -> None:
+    With `record` QEMU records each run, so that it can be replayed exactly (exact.py).
+    """
+
+    def __init__(self, models: Path = kernels.LAB / "models", record: bool = False) -> None:
         self._models = models
+        self.record = record
         self._guests: dict[str, Guest] = {}
         self._kernels: dict[str, kernels.LabKernel] = {}
 
@@ -69,7 +73,7 @@ class Lab:
 
     @cached_property
     def accelerator(self) -> Accelerator:
-        return choose_accelerator(self.guest("lab"), guests.build_programs(self.kernel))
+        return choose_accelerator(self.guest("lab"), guests.build_programs(self.kernel), self.record)
 
 
 def time_limit_s(document: dict[str, Any], time_scale: float) -> float:
@@ -91,8 +95,8 @@ class _Follower:
     """Follows a guest to its end, and says what that end was."""
 
     def __init__(self, vm: Vm, ring: Ring, journal: Journal, silent_s: float, boot_limit_s: float, limit_s: float,
-                 watch: Watcher | None) -> None:
-        self._vm, self._ring, self._journal, self._watch = vm, ring, journal, watch
+                 watch: Watcher | None, recorder: exact.Recorder | None = None) -> None:
+        self._vm, self._ring, self._journal, self._watch, self._recorder = vm, ring, journal, watch, recorder
         self._silent_s, self._boot_limit_s, self._limit_s = silent_s, boot_limit_s, limit_s
         self.sysrq_taken = False
         self.hello_at: float | None = None
@@ -103,6 +107,8 @@ class _Follower:
         for record in self._ring.read(final):
             self._journal.take(record)
             heard = True
+        if self._recorder:
+            self._recorder.look(self._vm)
         return heard
 
     def _take_evidence(self) -> bool:
@@ -142,6 +148,8 @@ class _Follower:
             if dead:
                 return self._end_of_dead_guest()
             now = time.monotonic()
+            if self._ring.full:
+                return "ring-full"
             if self._journal.bye:
                 if now - self._heard_at > POWER_OFF_S:
                     return "bye"
@@ -170,6 +178,7 @@ _BROKEN = {
     "boot-timeout": "the guest did not come up within {limit:.0f} s",
     "time-limit": "the agent was alive and did not end the run within {limit:.0f} s",
     "poweroff-without-bye": "the agent ended without a word",
+    "ring-full": "the agent wrote more records than there is room for in a run that is recorded; fewer jobs will do",
 }
 
 
@@ -200,17 +209,22 @@ def execute(lab: Lab, scenario: Scenario, run: PlannedRun, kernel: str, director
     boot_limit_s = BOOT_TIMEOUT_S * slower
     in_memory = "/dev/shm" if Path("/dev/shm").is_dir() else None
     with tempfile.TemporaryDirectory(prefix="drmsqueeze-ring-", dir=in_memory) as shared:
-        ring = Ring(Path(shared) / "ring", request)
+        ring = Ring(Path(shared) / "ring", request, only_read=lab.record)
         modules = targets.modules(scenario["target"], scenario["traps"], document["driver_timeout_ms"],
                                   [stressor["kind"] for stressor in scenario["stressors"]])
         modules += targets.probes(scenario["injectors"])
         hardware = Hardware(**scenario["machine"], devices=tuple(targets.devices(scenario["target"])))
+        recorder = exact.Recorder(directory, journal) if lab.record else None
         with Vm(guest, accelerator.name, hardware, modules, directory / "console.log", ring=Path(shared) / "ring",
-                arguments=limits.kernel_arguments()) as vm:
-            follower = _Follower(vm, ring, journal, limits.silence, boot_limit_s, limit_s, watch)
+                arguments=limits.kernel_arguments(), recording=recorder.recording if recorder else None) as vm:
+            follower = _Follower(vm, ring, journal, limits.silence, boot_limit_s, limit_s, watch, recorder)
             ended = follower.follow()
+            if recorder:
+                recorder.before_end(vm)
             vm.kill()
             follower.finish()
+            if recorder:
+                recorder.write(vm, guest, Path(shared) / "ring")
             over = time.monotonic()
             complaint = vm.complaint()
             journal.complete_reason(vm.console())
@@ -231,7 +245,8 @@ def execute(lab: Lab, scenario: Scenario, run: PlannedRun, kernel: str, director
         "level": run.level, "arm": run.arm, "index": run.index, "block": run.block,
         "machine": {"kind": "vm", "accelerator": accelerator.name, "ended": ended, "last_beat_s": journal.last_beat_s,
                     "qemu_exit": vm.exit_status, "sysrq_taken": follower.sysrq_taken, "slowdown": slower,
-                    "more_ram_mib": guest.ram_mib(hardware.ram_mib) - hardware.ram_mib},
+                    "more_ram_mib": guest.ram_mib(hardware.ram_mib) - hardware.ram_mib,
+                    "recorded": recorder.recording.icount if recorder else None},
         "kernel": {"release": guest.kernel.release, "variant": kernel, "config_sha256": guest.kernel.config_sha256},
         "driver": {"name": driver, "module_sha256": cache.file_digest(guest.module(targets.TARGETS[driver].module)),
                    "model": scenario["target"].get("model"), "timeout_ms": document["driver_timeout_ms"]},

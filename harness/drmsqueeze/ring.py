@@ -29,6 +29,7 @@ _CLAIMED_OFFSET, _CONSUMED_OFFSET, _STOP_OFFSET = 48, 56, 64
 # A live writer publishes within microseconds of its claim, or waits for room with nothing published behind it.
 HOLE_S = 2.0
 CAPACITY = (SIZE - RECORDS_OFFSET) // _RECORD.size
+ONLY_READ_SIZE = 64 << 20  # 516,000 records; the file is sparse
 
 
 class Kind(enum.IntEnum):
@@ -85,16 +86,23 @@ class Record:
 class Ring:
     """A ring file, created with a request in it and read while, and after, the agent writes records."""
 
-    def __init__(self, path: Path, request: Mapping[str, Any]) -> None:
-        """Create the file. Raises UsageError for a request that does not fit (1 MiB less a page)."""
+    def __init__(self, path: Path, request: Mapping[str, Any], only_read: bool = False) -> None:
+        """Create the file. Raises UsageError for a request that does not fit (1 MiB less a page).
+
+        With `only_read` nothing is ever written to it again, so that what the guest finds there is the same in every replay. It is
+        larger then, for no room is given back: a guest that has filled it waits for ever.
+        """
+        size = ONLY_READ_SIZE if only_read else SIZE
         text = json.dumps(request).encode()
         if len(text) > RECORDS_OFFSET - REQUEST_OFFSET:
             raise UsageError(f"the scenario is too large for the ring: {len(text)} bytes, at most {RECORDS_OFFSET - REQUEST_OFFSET}")
         with path.open("wb") as file:
-            file.truncate(SIZE)
+            file.truncate(size)
         with path.open("r+b") as file:
-            self._map = mmap.mmap(file.fileno(), SIZE)
-        self._map[: _HEADER.size] = _HEADER.pack(MAGIC, VERSION, _RECORD.size, RECORDS_OFFSET, CAPACITY, REQUEST_OFFSET,
+            self._map = mmap.mmap(file.fileno(), size)
+        self.capacity = (size - RECORDS_OFFSET) // _RECORD.size
+        self._only_read = only_read
+        self._map[: _HEADER.size] = _HEADER.pack(MAGIC, VERSION, _RECORD.size, RECORDS_OFFSET, self.capacity, REQUEST_OFFSET,
                                                  len(text), 0, 0, 0)
         self._map[REQUEST_OFFSET : REQUEST_OFFSET + len(text)] = text
         self._consumed = 0
@@ -106,11 +114,18 @@ class Ring:
         self._map.close()
 
     @property
+    def full(self) -> bool:
+        """Whether a host that only reads has left the agent no room."""
+        return self._only_read and self.claimed > self.capacity
+
+    @property
     def claimed(self) -> int:
         return int(struct.unpack_from("<Q", self._map, _CLAIMED_OFFSET)[0])
 
     def ask_to_stop(self) -> None:
-        """Ask the agent to release everything and to say bye."""
+        """Ask the agent to release everything and to say bye; not where the host only reads."""
+        if self._only_read:
+            return
         struct.pack_into("<I", self._map, _STOP_OFFSET, 1)
 
     def read(self, final: bool = False) -> Iterator[Record]:
@@ -130,10 +145,12 @@ class Ring:
                 break
             self._hole_since = None
             self._consumed += 1
+            if self._only_read:
+                continue
             struct.pack_into("<Q", self._map, _CONSUMED_OFFSET, self._consumed)
 
     def _at(self, index: int) -> Record:
-        return Record(*_RECORD.unpack_from(self._map, RECORDS_OFFSET + index % CAPACITY * _RECORD.size))
+        return Record(*_RECORD.unpack_from(self._map, RECORDS_OFFSET + index % self.capacity * _RECORD.size))
 
     def _is_hole(self, end: int) -> bool:
         if not any(self._at(index).seq == index + 1 for index in range(self._consumed + 1, end)):

@@ -23,6 +23,7 @@ class Ended(str, Enum):
     PANIC = "panic"
     BOOT_TIMEOUT = "boot-timeout"
     TIME_LIMIT = "time-limit"
+    RING_FULL = "ring-full"
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Machine:
 
     `slowdown` is how many times slower than the plain lab kernel this kernel is, which is part of `time_scale`; `more_ram_mib` is
     what the guest got beside the scenario's `ram_mib`, for its kernel's own tables.
+    `recorded` are QEMU's icount options, where it recorded the run for an exact replay.
     """
 
     kind: str
@@ -41,6 +43,7 @@ class Machine:
     sysrq_taken: bool
     slowdown: float | None = None
     more_ram_mib: int | None = None
+    recorded: str | None = None
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ _LOST_BECAUSE = {
     Ended.PANIC: "the kernel panicked and nothing had witnessed a hang",
     Ended.BOOT_TIMEOUT: "the machine did not come up",
     Ended.TIME_LIMIT: "the run's time was over and nothing had witnessed a hang",
+    Ended.RING_FULL: "there was no room for more records of a run that is recorded",
 }
 _HUNG_BECAUSE = "in flight when the machine went silent after a witness of a hang"
 # Ends of a machine that can be its own doing. One that was killed from outside says nothing about a hang.

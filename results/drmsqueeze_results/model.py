@@ -85,6 +85,7 @@ class Environment:
 
     `slowdown`: how many times slower than the plain lab kernel this one is, as measured; it is part of `time_scale`.
     `more_ram_mib`: what a debug kernel was given for its own tables, beside what the scenario says.
+    `recorded` are QEMU's icount options, where it recorded the run for an exact replay; null where it did not.
     """
 
     machine: str
@@ -103,6 +104,7 @@ class Environment:
     hz: int | None
     slowdown: float | None = None
     more_ram_mib: int | None = None
+    recorded: str | None = None
 
 
 @dataclass(frozen=True)

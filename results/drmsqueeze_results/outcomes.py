@@ -211,7 +211,8 @@ def _environment(data: RunData) -> Environment:
     facts, seen = data.facts, data.environment
     return Environment(
         machine=facts.machine.kind, accelerator=facts.machine.accelerator, kernel=facts.kernel, driver=facts.driver,
-        time_scale=facts.time_scale, snapshot=facts.snapshot, slowdown=facts.machine.slowdown, more_ram_mib=facts.machine.more_ram_mib,
+        time_scale=facts.time_scale, snapshot=facts.snapshot, recorded=facts.machine.recorded, slowdown=facts.machine.slowdown,
+        more_ram_mib=facts.machine.more_ram_mib,
         **{name: seen.get(name) for name in ("ram_kib", "swap", "min_free_kib", "swappiness", "thp", "mglru",
                                              "preemption", "hz")})
 

@@ -14,6 +14,7 @@ import tempfile
 import termios
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -23,7 +24,7 @@ from drmsqueeze import cache, progress
 from drmsqueeze.errors import InfrastructureError
 from drmsqueeze.guest import Guest
 from drmsqueeze.machines.events import Events
-from drmsqueeze.ring import SIZE as RING_SIZE
+from drmsqueeze.machines.qmp import Monitor
 
 QEMU = "qemu-system-x86_64"
 UNTIL_WE_DIE = ("setpriv", "--pdeathsig", "KILL", "--")
@@ -35,6 +36,10 @@ BOOT_TIMEOUT_S = 120.0
 KVM_TRIAL_S = 20.0
 # QEMU's escape for a serial BREAK on a multiplexed character device; the kernel takes the byte after it as a sysrq.
 BREAK = b"\x01b"
+# Under record/replay an instruction takes 2^3 ns of the guest's time, about what TCG achieves, and a guest with nothing to do sleeps (the
+# default, not sleep=off): so its time goes about as the host's, limits in the host's time hold, and evidence is taken while it lasts.
+ICOUNT = "shift=3"
+QUIT_S = 30.0
 # A busy guest under TCG answers a sysrq within a second, and prints some hundred lines a second.
 TYPING_S = 2.0
 SYSRQ_ANSWER_S = 3.0
@@ -62,6 +67,17 @@ class Accelerator:
     why: str
 
 
+@dataclass(frozen=True)
+class Recording:
+    """That QEMU writes down all that the guest's execution depends on beside its files, so that it can be replayed (exact.py).
+
+    Time is then what the guest's instructions take: `icount` are QEMU's options for that. It needs one virtual CPU and TCG.
+    """
+
+    log: Path
+    icount: str = ICOUNT
+
+
 def _option(path: Path) -> str:
     """A path as part of one of QEMU's comma-separated options."""
     return str(path).replace(",", ",,")
@@ -79,43 +95,61 @@ class Vm:
 
     def __init__(self, guest: Guest, accelerator: str, hardware: Hardware, modules: Sequence[str], console_log: Path | None,
                  *, mode: str = "agent", command: str = "", ring: Path | None = None,
-                 arguments: Mapping[str, str] | None = None) -> None:
+                 arguments: Mapping[str, str] | None = None, recording: Recording | None = None) -> None:
         """`modules` are loaded in order, each `NAME[:PARAMETER=VALUE]`; `mode` is init's (lab/guest/init); `arguments` are more of
         the kernel's command line.
 
-        Without `console_log` the guest's console is this process's terminal.
+        Without `console_log` the guest's console is this process's terminal. A guest with `recording` has one virtual CPU and a
+        console that nobody can type on. Raises InfrastructureError where QEMU does not start to record.
         """
         self._scratch = Path(tempfile.mkdtemp(prefix="drmsqueeze-vm-"))
         self._console_socket = self._scratch / "console"
+        self.monitor_socket, self.events_socket = self._scratch / "monitor", self._scratch / "qmp"
+        self._monitor: Monitor | None = None
         self.console_log = console_log
+        self.recording = recording
         kernel_arguments = {
             "console": "ttyS0", "panic": "-1", "loglevel": "4", "random.trust_cpu": "1", "no_timer_check": "1", "drmsqueeze.mode": mode,
             "drmsqueeze.modules": ",".join(modules), "drmsqueeze.zram_mib": str(hardware.zram_mib),
             "drmsqueeze.command": command.replace(" ", "+"), **(arguments or {}),
         }
         command_line = [
-            *UNTIL_WE_DIE, QEMU, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-machine", "pc", "-accel", accelerator,
-            "-cpu", "host" if accelerator == "kvm" else "max", "-smp", str(hardware.vcpus), "-m", str(guest.ram_mib(hardware.ram_mib)),
+            QEMU, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-machine", "pc", "-accel", accelerator,
+            "-cpu", "host" if accelerator == "kvm" else "max", "-smp", str(1 if recording else hardware.vcpus),
+            "-m", str(guest.ram_mib(hardware.ram_mib)),
             "-kernel", str(guest.kernel.image), "-initrd", str(guest.initramfs),
             "-append", " ".join(f"{name}={value}" for name, value in kernel_arguments.items() if value), "-device", "pvpanic-pci",
-            "-qmp", f"unix:{_option(self._scratch / 'qmp')},server=on,wait=off",
+            "-qmp", f"unix:{_option(self.events_socket)},server=on,wait=off",
         ]
         command_line += [word for device in hardware.devices for word in ("-device", device)]
         if console_log is None:
             command_line += ["-serial", "mon:stdio"]
+        elif recording:
+            # A BREAK or a character on the serial line is not among what QEMU records; keys of the keyboard are.
+            command_line += ["-chardev", f"file,id=console,path={_option(console_log)}", "-serial", "chardev:console",
+                             "-qmp", f"unix:{_option(self.monitor_socket)},server=on,wait=off",
+                             "-icount", f"{recording.icount},rr=record,rrfile={_option(recording.log)}"]
         else:
             command_line += ["-chardev", f"socket,id=console,path={_option(self._console_socket)},server=on,wait=off,mux=on,"
                              f"logfile={_option(console_log)}", "-serial", "chardev:console"]
         if ring:
-            command_line += ["-object", f"memory-backend-file,id=ring,share=on,mem-path={_option(ring)},size={RING_SIZE}",
+            command_line += ["-object", f"memory-backend-file,id=ring,share=on,mem-path={_option(ring)},size={ring.stat().st_size}",
                              "-device", "ivshmem-plain,memdev=ring"]
-        self._events = Events(self._scratch / "qmp")
+        self._events = Events(self.events_socket)
         self.command_line = command_line
+        """QEMU's, without what sees to it that no guest outlives us."""
         self._stderr = (self._scratch / "stderr").open("w+")
         self.started = time.monotonic()
-        self.process = subprocess.Popen(command_line, stdin=None if console_log is None else subprocess.DEVNULL,
+        self.process = subprocess.Popen([*UNTIL_WE_DIE, *command_line], stdin=None if console_log is None else subprocess.DEVNULL,
                                         stdout=None if console_log is None else subprocess.DEVNULL,
                                         stderr=None if console_log is None else self._stderr)
+        if recording:
+            try:
+                self._monitor = Monitor(self.monitor_socket, self.process)
+            except InfrastructureError as error:
+                complaint = self.complaint()
+                self.__exit__(None, None, None)
+                raise InfrastructureError(f"{error}; {complaint}") from None
 
     def __enter__(self) -> Self:
         return self
@@ -132,10 +166,22 @@ class Vm:
         return self.process.poll()
 
     def kill(self) -> None:
-        """End QEMU at once, whatever the guest is doing."""
+        """End QEMU at once, whatever the guest is doing; one that records finishes its log before."""
+        if self._monitor and self.process.poll() is None:
+            with suppress(OSError, InfrastructureError):
+                self._monitor.do("quit")
+            self.wait_for_end(QUIT_S)
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGKILL)
         self.process.wait()
+
+    @property
+    def instructions(self) -> int | None:
+        """How many instructions the guest has executed, where that is recorded and QEMU still there."""
+        try:
+            return self._monitor.instructions if self._monitor else None
+        except OSError:
+            return None
 
     def wait_for_end(self, limit_s: float) -> None:
         """Until QEMU has ended, but not longer than this."""
@@ -171,7 +217,7 @@ class Vm:
                 time.sleep(0.001)
 
     def sysrq(self, keys: str) -> bool:
-        """Send magic sysrq keys over the serial console, and wait until what they print has ended.
+        """Send magic sysrq keys over the serial console (by the keyboard where QEMU records), and wait until what they print has ended.
 
         Returns whether the guest answered every key: with its interrupts off it cannot.
         """
@@ -182,8 +228,11 @@ class Vm:
         for _ in range(3):
             answers = self.console().count("sysrq: ")
             try:
-                self.type(BREAK.decode())
-                self.type(key)
+                if self._monitor:
+                    self._monitor.press("alt", "sysrq", key)
+                else:
+                    self.type(BREAK.decode())
+                    self.type(key)
             except OSError:
                 return False
             if self._wait(lambda: self.console().count("sysrq: ") > answers, SYSRQ_ANSWER_S):
@@ -216,14 +265,14 @@ class Vm:
 
 
 def run_command(guest: Guest, accelerator: str, command: str, modules: Sequence[str] = (), limit_s: float = BOOT_TIMEOUT_S,
-                hardware: Hardware = Hardware()) -> str:
+                hardware: Hardware = Hardware(), recording: Recording | None = None) -> str:
     """Boot, run one program of the image with these words, power off; the console's text.
 
     Raises InfrastructureError where the guest does not come up, or is not done within `limit_s`.
     """
     with tempfile.TemporaryDirectory() as scratch:
         log = Path(scratch) / "console.log"
-        with Vm(guest, accelerator, hardware, modules, log, mode="command", command=command) as vm:
+        with Vm(guest, accelerator, hardware, modules, log, mode="command", command=command, recording=recording) as vm:
             vm.wait_up(limit_s)
             try:
                 vm.process.wait(limit_s)
@@ -240,25 +289,34 @@ def _calibration(text: str) -> int:
     raise InfrastructureError(f"no calibration in: {text!r}")
 
 
+def qemu_version() -> str:
+    """The first line of what QEMU says of its version."""
+    return subprocess.run([QEMU, "--version"], capture_output=True, text=True, check=True).stdout.splitlines()[0]
+
+
 def _host_boot() -> Mapping[str, str]:
     return {"kvm": str(os.access("/dev/kvm", os.R_OK | os.W_OK)), "boot": Path("/proc/sys/kernel/random/boot_id").read_text().strip(),
-            "qemu": subprocess.run([QEMU, "--version"], capture_output=True, text=True, check=True).stdout.splitlines()[0]}
+            "qemu": qemu_version()}
 
 
-def choose_accelerator(guest: Guest, programs: Path) -> Accelerator:
-    """KVM where a guest really boots with it, else TCG; found out once for each boot of this machine, and kept in the cache."""
+def choose_accelerator(guest: Guest, programs: Path, recorded: bool = False) -> Accelerator:
+    """KVM where a guest really boots with it, else TCG; found out once for each boot of this machine, and kept in the cache.
+
+    A guest that is recorded has TCG, and time of its own.
+    """
 
     def build(path: Path) -> None:
         agent = str(programs / "drmsqueeze-agent")
         native = min(_calibration(subprocess.run([agent, "--calibrate"], capture_output=True, text=True, check=True).stdout)
                      for _ in range(3))
-        reasons = []
-        for name, limit_s in (("kvm", KVM_TRIAL_S), ("tcg", BOOT_TIMEOUT_S)):
+        reasons = ["record/replay is TCG's"] if recorded else []
+        recording = Recording(path / "calibration.log") if recorded else None
+        for name, limit_s in ((("kvm", KVM_TRIAL_S),) if not recorded else ()) + (("tcg", BOOT_TIMEOUT_S),):
             if name == "kvm" and not os.access("/dev/kvm", os.R_OK | os.W_OK):
                 reasons.append("/dev/kvm may not be used by this user" if Path("/dev/kvm").exists() else "no /dev/kvm here")
                 continue
             try:
-                inside = _calibration(run_command(guest, name, "/bin/drmsqueeze-agent --calibrate", limit_s=limit_s))
+                inside = _calibration(run_command(guest, name, "/bin/drmsqueeze-agent --calibrate", limit_s=limit_s, recording=recording))
             except InfrastructureError as error:
                 if name == "tcg":
                     raise
@@ -270,7 +328,7 @@ def choose_accelerator(guest: Guest, programs: Path) -> Accelerator:
             progress.say(f"accelerator: {name} ({why}); the guest is {time_scale} times slower than the host")
             return
 
-    inputs = dict(_host_boot()) | {"kernel": guest.kernel.path.name}
+    inputs = dict(_host_boot()) | {"kernel": guest.kernel.path.name} | ({"icount": ICOUNT} if recorded else {})
     entry = cache.get("accelerators", inputs, build)
     return Accelerator(**json.loads((entry / "accelerator.json").read_text()))
 
