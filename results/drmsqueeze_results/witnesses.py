@@ -46,10 +46,14 @@ def worked_after(data: RunData, stressor: str, t_s: float | None) -> bool:
     return t_s is not None and any(c.stressor == stressor and c.last_intent_s is not None and c.last_intent_s > t_s for c in data.completed)
 
 
-def _settled(data: RunData, witness: Witness) -> bool:
-    """Whether the GPU worked after its driver had complained: jobs of a stressor one of whose jobs was hit completed later."""
+def _settled(data: RunData, witness: Witness, merged: Sequence[Witness]) -> bool:
+    """Whether the GPU worked after its driver had complained: jobs of a stressor one of whose jobs was hit completed later.
+
+    A devcoredump is found some time after the timeout that it belongs to: so the time of that counts, where it is known.
+    """
     hit = {job.stressor for job in data.jobs if job.fate in (Outcome.TIMED_OUT, Outcome.FAILED)}
-    return witness.settled or witness.kind in _OF_THE_GPU and any(worked_after(data, stressor, witness.last_s) for stressor in hit)
+    times = [w.last_s for w in merged if w.kind == "driver-timeout"] or [witness.last_s]
+    return witness.settled or witness.kind in _OF_THE_GPU and any(worked_after(data, stressor, times[0]) for stressor in hit)
 
 
 def gather(data: RunData, matches: Iterable[Match], tasks: Sequence[BlockedTask]) -> tuple[Witness, ...]:
@@ -69,7 +73,7 @@ def gather(data: RunData, matches: Iterable[Match], tasks: Sequence[BlockedTask]
     for witness in sorted(seen, key=_order):
         groups.setdefault(witness.kind, []).append(witness)
     merged = [_merged(group) for group in groups.values()]
-    return tuple(sorted((replace(w, settled=_settled(data, w)) for w in merged), key=_order))
+    return tuple(sorted((replace(w, settled=_settled(data, w, merged)) for w in merged), key=_order))
 
 
 def first(witnesses: Iterable[Witness]) -> str | None:

@@ -74,7 +74,9 @@ def test_a_job_that_completed_later_shows_that_the_gpu_works(golden: Golden, lat
     directory = golden("timed-out-probe-failed")
     timed_out = next(job for job in map(json.loads, (directory / "jobs.jsonl").read_text().splitlines()) if "completed" not in job)
     last_completed(directory, timed_out["end_s"] + (0.1 if later else -0.1))
-    run = judge(directory)
+    facts = json.loads((directory / "facts.json").read_text())
+    run = with_witnesses(directory, *facts["witnesses"], seen("devcoredump", timed_out["end_s"] + 1.0, "devcd1 panfrost"))
+    assert next(w for w in run.witnesses if w.kind == "devcoredump").settled is later, "it is found later than it was made"
     assert (run.jobs.timed_out, run.jobs.hung) == ((1, 0) if later else (0, 1))
     assert next(w for w in run.witnesses if w.kind == "driver-timeout").settled is later
 
