@@ -76,6 +76,7 @@ TEST_F(BlockedTasksTest, IdleWorkersSleepersAndOurHogAreNotTold)
 	task(7, "kworker/0:1", 'I', 5);
 	task(8, "drmsq-client", 'S', 5);
 	task(9, "drmsqueeze-hog", 'D', 5);
+	task(10, "drmsq-evidence", 'D', 5);
 	look(0);
 	EXPECT_THAT(look(5000), IsEmpty());
 }

@@ -126,3 +126,11 @@ def test_who_saw_the_silence_is_asked_when_they_saw_it(golden: Golden) -> None:
     directory = golden("hung-silent-sysrq")
     run = with_witnesses(directory, seen("heartbeat-lost", 12.0), seen("console-silent", 13.0))
     assert [w.kind for w in run.witnesses] == ["driver-timeout", "hung-task", "heartbeat-lost", "console-silent", "blocked-tasks"]
+
+
+def test_stacks_that_were_asked_for_because_a_job_is_late_come_after_that(golden: Golden) -> None:
+    """By the kernel's clock the answer may seem to be some milliseconds before the question."""
+    directory = golden("hung-silent-sysrq")
+    for late_s, kinds in ((14.3, ["late-fence", "blocked-tasks"]), (20.0, ["blocked-tasks", "late-fence"])):
+        run = with_witnesses(directory, seen("late-fence", late_s))
+        assert [w.kind for w in run.witnesses if w.kind in kinds] == kinds
