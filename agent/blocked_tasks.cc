@@ -13,7 +13,8 @@ namespace drmsqueeze
 namespace
 {
 
-constexpr std::string_view kHog = "(drmsqueeze-hog";
+/* What is ours and waits by profession: for its pages, or in place of the supervisor, which then says so itself. */
+constexpr std::string_view kOurs[] = {"(drmsqueeze-hog", "(drmsq-evidence)"};
 
 /* Both kinds of switches, as kernel/hung_task.c counts them. */
 int64_t switches_of(const std::string &status)
@@ -60,8 +61,11 @@ void BlockedTasks::look_at(const std::string &directory, int64_t tid, int64_t no
 			   const std::function<void(const LongBlocked &)> &report)
 {
 	auto stat = root_.read(directory + "/stat");
-	if (!stat || task_state(*stat) != 'D' || stat->find(kHog) != std::string::npos)
+	if (!stat || task_state(*stat) != 'D')
 		return;
+	for (std::string_view comm : kOurs)
+		if (stat->find(comm) != std::string::npos)
+			return;
 	auto status = root_.read(directory + "/status");
 	if (!status)
 		return;

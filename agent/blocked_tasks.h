@@ -33,8 +33,8 @@ public:
 	BlockedTasks(Root root, int64_t limit_ns) : root_(std::move(root)), limit_ns_(limit_ns) {}
 
 	/**
-	 * Looks at every task at @now_ns; each that is over the limit goes to @report once. Ours that hold memory (the
-	 * hog) are left out: that they wait for their pages is what they are for.
+	 * Looks at every task at @now_ns; each that is over the limit goes to @report once. Left out are ours that hold
+	 * memory (the hog), and the readers of evidence.
 	 */
 	void look(int64_t now_ns, const std::function<void(const LongBlocked &)> &report);
 

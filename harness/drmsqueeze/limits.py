@@ -15,9 +15,11 @@ MISSED_BEATS = 25
 BEAT_S = 0.2
 # Seconds of the time scale between one witness and the next, and at least a second.
 STEP_S = 0.5
-# kernel/watchdog.c: watchdog_thresh is at most 60, a soft lockup is twice that; kernel/rcu/tree_stall.h, rcu_jiffies_till_stall_check().
+# kernel/watchdog.c: watchdog_thresh is at most 60, and a soft lockup is twice that. It is looked for every fifth of it, by a clock whose
+# second is 2^30 ns: so it may be told of so much later.
 MOST_SOFT_LOCKUP_S = 120
-LEAST_RCU_S, MOST_RCU_S = 3, 300
+SOFT_LOCKUP_AT_THE_LATEST = 1.3
+MOST_RCU_S = 300  # kernel/rcu/tree_stall.h, rcu_jiffies_till_stall_check()
 
 
 @dataclass(frozen=True)
@@ -28,9 +30,9 @@ class Limits:
     no_progress: float
     d_state: float
     hung_task: int
-    workqueue: int
     soft_lockup: int
     rcu: int
+    workqueue: int
     silence: float
 
     @classmethod
@@ -41,12 +43,14 @@ class Limits:
         before the late fence; what waits never is.
         """
         deadline, step = deadline_ms / 1000, max(1.0, STEP_S * time_scale)
-        busy = min(deadline, MOST_SOFT_LOCKUP_S - 5 * step) if 5 * step < MOST_SOFT_LOCKUP_S else 0.0
-        soft_lockup = min(MOST_SOFT_LOCKUP_S, 2 * math.ceil((busy + 5 * step) / 2))
-        rcu = min(MOST_RCU_S, max(LEAST_RCU_S, soft_lockup + 1, math.ceil(busy + 6 * step)))
+        busy = min(deadline, max(0.0, MOST_SOFT_LOCKUP_S - 4 * step))
+        soft_lockup = min(MOST_SOFT_LOCKUP_S, 2 * math.ceil((busy + 4 * step) / 2))
+        rcu = min(MOST_RCU_S, math.ceil(SOFT_LOCKUP_AT_THE_LATEST * soft_lockup) + 1)
+        # kernel/workqueue.c looks once in its threshold: what is told of then began up to twice as long ago.
+        workqueue = rcu + 1
         return cls(late_fence=deadline, no_progress=deadline + step, d_state=deadline + 2 * step, hung_task=math.ceil(deadline + 3 * step),
-                   workqueue=min(soft_lockup - 1, math.ceil(busy + 4 * step)), soft_lockup=soft_lockup, rcu=rcu,
-                   silence=max(MISSED_BEATS * BEAT_S * time_scale, rcu + step))
+                   soft_lockup=soft_lockup, rcu=rcu, workqueue=workqueue,
+                   silence=max(MISSED_BEATS * BEAT_S * time_scale, workqueue + step))
 
     def request(self) -> Mapping[str, Any]:
         """The agent's part."""

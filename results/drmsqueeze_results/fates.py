@@ -13,13 +13,10 @@ from typing import Sequence
 from drmsqueeze_results.facts import Ended, JobRecord, RunData
 from drmsqueeze_results.kernel_log import Match
 from drmsqueeze_results.model import JobCounts, Outcome, Witness
-from drmsqueeze_results.witnesses import hang_seen, worked_after
+from drmsqueeze_results.witnesses import CLOCK_SLACK_S, hang_seen, worked_after
 
 # The errno alone proves nothing: on panfrost ECANCELED also means a killed client or a cancelled successor.
 TIMEOUT_ERRNOS = frozenset({errno.ECANCELED, errno.ETIMEDOUT, errno.ETIME})
-# The kernel stamps its log with local_clock(), the agent its records with CLOCK_MONOTONIC; both start at boot, not at
-# the same instant of it.
-CLOCK_SLACK_S = 0.5
 
 # The agent's word (agent/job_table.cc) for a job whose fence it saw signal while the client that waits for it went on sleeping.
 LOST_WAKEUP = "its fence has signalled, and who waits for it was not woken"

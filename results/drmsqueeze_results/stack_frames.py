@@ -36,6 +36,8 @@ _ENTRY = (
     r"vector_\w+",
     r"ret_from_fork\w*", r"ret_fast_syscall", r"kthread", r"worker_thread", r"process_one_work", r"process_scheduled_works",
     r"irq_thread\w*",
+    # Where a function with a return probe returns to; its address less one, which %pB looks up, lies in the function before it.
+    r"arch_rethook_trampoline", r"trace_clock_xN_tsc",
     r"smpboot_thread_fn", r"do_syscall_\w+", r"entry_\w+", r"invoke_syscall\w*", r"do_el0_svc\w*", r"x64_sys_call",
     r"__(?:x64|arm64|se|do|ia32|compat)_sys_\w+", r"ksys_\w+", r"sys_\w+", r"drm_ioctl\w*", r"vfs_ioctl", r"__do_softirq",
     r"handle_softirqs",

@@ -26,6 +26,9 @@ _ASIDE = frozenset({"taint", "lockdep-off"})
 # What a working GPU afterwards settles.
 _OF_THE_GPU = frozenset({"driver-timeout", "devcoredump"})
 MOST_TEXTS = 6
+# The kernel stamps its log with local_clock(), the agent its records with CLOCK_MONOTONIC; both start at boot, not at
+# the same instant of it.
+CLOCK_SLACK_S = 0.5
 
 
 def _order(witness: Witness) -> tuple[bool, float]:
@@ -46,10 +49,14 @@ def worked_after(data: RunData, stressor: str, t_s: float | None) -> bool:
     return t_s is not None and any(c.stressor == stressor and c.last_intent_s is not None and c.last_intent_s > t_s for c in data.completed)
 
 
-def _settled(data: RunData, witness: Witness) -> bool:
-    """Whether the GPU worked after its driver had complained: jobs of a stressor one of whose jobs was hit completed later."""
+def _settled(data: RunData, witness: Witness, merged: Sequence[Witness]) -> bool:
+    """Whether the GPU worked after its driver had complained: jobs of a stressor one of whose jobs was hit completed later.
+
+    A devcoredump is found some time after the timeout that it belongs to: so the time of that counts, where it is known.
+    """
     hit = {job.stressor for job in data.jobs if job.fate in (Outcome.TIMED_OUT, Outcome.FAILED)}
-    return witness.settled or witness.kind in _OF_THE_GPU and any(worked_after(data, stressor, witness.last_s) for stressor in hit)
+    times = [w.last_s for w in merged if w.kind == "driver-timeout"] or [witness.last_s]
+    return witness.settled or witness.kind in _OF_THE_GPU and any(worked_after(data, stressor, times[0]) for stressor in hit)
 
 
 def gather(data: RunData, matches: Iterable[Match], tasks: Sequence[BlockedTask]) -> tuple[Witness, ...]:
@@ -59,6 +66,10 @@ def gather(data: RunData, matches: Iterable[Match], tasks: Sequence[BlockedTask]
     seen += [Witness(m.rule.witness, m.t_s, m.t_s, 1, m.signature.partition(": ")[2]) for m in matches if m.rule.witness]
     # A task has the time at which it was shown last, by hung-task reports too: what counts here is when sysrq was first answered.
     asked = next((line.t_s for line in data.console if line.text.startswith("sysrq: Show Blocked State")), None)
+    # It is asked because a job is late; by the kernel's clock, which is not quite the agent's, that may seem to be before.
+    late = next((w.first_s for w in seen if w.kind == "late-fence"), None)
+    if asked is not None and late is not None and 0 < late - asked < CLOCK_SLACK_S:
+        asked = late
     seen += [Witness("blocked-tasks", t.t_s if asked is None else asked, t.t_s, 1, t.name) for t in tasks if t.from_sysrq]
     if facts.machine.ended is Ended.SILENT and not any(w.kind == "heartbeat-lost" for w in seen):  # runs of earlier versions
         seen.append(Witness("heartbeat-lost", facts.machine.last_beat_s, facts.machine.last_beat_s))
@@ -69,7 +80,7 @@ def gather(data: RunData, matches: Iterable[Match], tasks: Sequence[BlockedTask]
     for witness in sorted(seen, key=_order):
         groups.setdefault(witness.kind, []).append(witness)
     merged = [_merged(group) for group in groups.values()]
-    return tuple(sorted((replace(w, settled=_settled(data, w)) for w in merged), key=_order))
+    return tuple(sorted((replace(w, settled=_settled(data, w, merged)) for w in merged), key=_order))
 
 
 def first(witnesses: Iterable[Witness]) -> str | None:

@@ -2,6 +2,8 @@
 #include "agent/watcher.h"
 
 #include <gmock/gmock.h>
+#include <set>
+#include <thread>
 
 #include "agent/blocked_tasks.h"
 #include "agent/clock.h"
@@ -74,6 +76,7 @@ TEST_F(BlockedTasksTest, IdleWorkersSleepersAndOurHogAreNotTold)
 	task(7, "kworker/0:1", 'I', 5);
 	task(8, "drmsq-client", 'S', 5);
 	task(9, "drmsqueeze-hog", 'D', 5);
+	task(10, "drmsq-evidence", 'D', 5);
 	look(0);
 	EXPECT_THAT(look(5000), IsEmpty());
 }
@@ -104,6 +107,32 @@ TEST(Coredumps, AreKeptOnceAndFreed)
 	EXPECT_STREQ(records[1].text, "evidence/devcoredump-devcd1.bin");
 	EXPECT_STREQ(records[2].text, "the dump");
 	EXPECT_EQ(tree.read("/sys/class/devcoredump/devcd1/data"), "the dump1") << "a plain file takes the write at its end";
+}
+
+TEST(Watcher, WhatComesLastIsSeenInTheLastLook)
+{
+	TemporaryRoot tree;
+	LocalRing ring(4096);
+	Control *control = make_control();
+	constexpr int64_t kForever = INT64_MAX; /* so that it looks every two seconds */
+	tree.write("/sys/class/devcoredump/devcd0/data", "one");
+	tree.write("/proc/sys/kernel/tainted", "4096\n");
+	std::thread process([&] { run_watcher(tree.root(), ring.recorder(), *control, kForever); });
+	while (tree.read("/sys/class/devcoredump/devcd0/data") != "one1")
+		sleep_ns(kNsPerMs);
+	EXPECT_EQ(control->last_looks.load(), 0U);
+	tree.write("/sys/class/devcoredump/devcd1/data", "the dump");
+	tree.write("/proc/sys/kernel/tainted", "4608\n");
+	control->last_look_wanted.store(1);
+	while (control->last_looks.load() < kLookers)
+		sleep_ns(kNsPerMs);
+	control->finished.store(1);
+	process.join();
+	std::multiset<std::string> witnesses;
+	for (const Record &record : ring.read())
+		if (static_cast<Kind>(record.kind) == Kind::witness)
+			witnesses.insert(record.text);
+	EXPECT_THAT(witnesses, ElementsAre("devcoredump devcd0 ", "devcoredump devcd1 ", "taint W"));
 }
 
 } // namespace

@@ -161,6 +161,26 @@ def test_witnesses_are_counted_from_the_first(tmp_path: Path) -> None:
     journal, _ = written(tmp_path, record(Kind.WITNESS, t_ns=10**9, raw_text=b"late-fence", job=4),
                          record(Kind.WITNESS, t_ns=2 * 10**9, raw_text=b"late-fence", job=5))
     assert [(w["kind"], w["first_s"], w["count"], w["job"]) for w in journal.witnesses.values()] == [("late-fence", 1.0, 2, 4)]
+    assert [w["last_s"] for w in journal.witnesses.values()] == [2.0]
+
+
+def test_what_a_verdict_needs_of_the_times_is_kept(tmp_path: Path) -> None:
+    """When the last completed job was begun, how long after the release a late one ended, and whether the late one was late."""
+    _, lines = written(
+        tmp_path, record(Kind.INTENT, job=1, t_ns=10**9, raw_text=b"s"), record(Kind.END, job=1, t_ns=2 * 10**9, b=1),
+        record(Kind.INTENT, job=2, t_ns=3 * 10**9, raw_text=b"s"), record(Kind.WITNESS, t_ns=4 * 10**9, raw_text=b"late-fence", job=2),
+        record(Kind.RELEASE, t_ns=5 * 10**9, code=0), record(Kind.RELEASE, t_ns=6 * 10**9, code=1, a=1),
+        record(Kind.END, job=2, t_ns=7 * 10**9, code=4, c=EndFlag.LATE | EndFlag.AFTER_RELEASE))
+    assert lines[0]["completed"]["last_intent_s"] == 1.0
+    assert lines[1]["after_release_s"] == 1.0
+
+
+@pytest.mark.parametrize("flags, in_time", [(0, True), (EndFlag.LATE, False)])
+def test_a_job_that_was_looked_at_late_is_told_from_a_late_one(tmp_path: Path, flags: int, in_time: bool) -> None:
+    journal, _ = written(
+        tmp_path, record(Kind.INTENT, job=2, raw_text=b"s"), record(Kind.WITNESS, t_ns=10**9, raw_text=b"late-fence", job=2),
+        record(Kind.END, job=2, code=0, c=flags))
+    assert journal.witnesses["late-fence", ""]["in_time"] is in_time
 
 
 def test_reason_that_does_not_fit_into_a_record_is_completed_from_the_console(tmp_path: Path) -> None:

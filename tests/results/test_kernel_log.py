@@ -118,6 +118,7 @@ def test_a_warning_of_a_module_has_the_same_signature_wherever_it_was_built() ->
 def test_naming_frame_skips_what_every_task_does() -> None:
     assert naming_frame(["__schedule", "schedule", "mutex_lock", "panfrost_reset", "worker_thread"]) == "panfrost_reset"
     assert naming_frame(["__schedule", "schedule"]) is None
+    assert naming_frame(["dma_fence_wait_timeout", "trace_clock_x86_tsc", "trap_scan"]) == "trap_scan", "a return probe's trampoline"
 
 
 def test_blocked_tasks_of_another_state_are_left_out() -> None:

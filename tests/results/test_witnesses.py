@@ -74,7 +74,9 @@ def test_a_job_that_completed_later_shows_that_the_gpu_works(golden: Golden, lat
     directory = golden("timed-out-probe-failed")
     timed_out = next(job for job in map(json.loads, (directory / "jobs.jsonl").read_text().splitlines()) if "completed" not in job)
     last_completed(directory, timed_out["end_s"] + (0.1 if later else -0.1))
-    run = judge(directory)
+    facts = json.loads((directory / "facts.json").read_text())
+    run = with_witnesses(directory, *facts["witnesses"], seen("devcoredump", timed_out["end_s"] + 1.0, "devcd1 panfrost"))
+    assert next(w for w in run.witnesses if w.kind == "devcoredump").settled is later, "it is found later than it was made"
     assert (run.jobs.timed_out, run.jobs.hung) == ((1, 0) if later else (0, 1))
     assert next(w for w in run.witnesses if w.kind == "driver-timeout").settled is later
 
@@ -124,3 +126,11 @@ def test_who_saw_the_silence_is_asked_when_they_saw_it(golden: Golden) -> None:
     directory = golden("hung-silent-sysrq")
     run = with_witnesses(directory, seen("heartbeat-lost", 12.0), seen("console-silent", 13.0))
     assert [w.kind for w in run.witnesses] == ["driver-timeout", "hung-task", "heartbeat-lost", "console-silent", "blocked-tasks"]
+
+
+def test_stacks_that_were_asked_for_because_a_job_is_late_come_after_that(golden: Golden) -> None:
+    """By the kernel's clock the answer may seem to be some milliseconds before the question."""
+    directory = golden("hung-silent-sysrq")
+    for late_s, kinds in ((14.3, ["late-fence", "blocked-tasks"]), (20.0, ["blocked-tasks", "late-fence"])):
+        run = with_witnesses(directory, seen("late-fence", late_s))
+        assert [w.kind for w in run.witnesses if w.kind in kinds] == kinds
