@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from drmsqueeze_results import comparison, lockdep_views, outcomes, report
 from drmsqueeze_results.errors import ResultsError
-from drmsqueeze_results.model import Run, Status
 from drmsqueeze_results.kernel_rules import RULES
+from drmsqueeze_results.model import Run, Status
 from rich.console import Console
 from rich.table import Table
 

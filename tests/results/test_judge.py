@@ -79,6 +79,7 @@ GOLDEN = [
     _row("time-limit", "error", "time-limit", dict(completed=2, lost=1), [], []),
     _row("timed-out", "pass", "ok", dict(completed=4, timed_out=1), ["driver-timeout"], ["driver-timeout"]),
     _row("timed-out-elsewhere", "pass", "ok", dict(completed=4, failed=1), ["driver-timeout"], ["driver-timeout"]),
+    _row("timed-out-later-completed", "pass", "ok", dict(completed=4, timed_out=1), ["driver-timeout"], ["driver-timeout"]),
     _row("timed-out-no-probe", "fail", "unexpected-outcome", dict(completed=4, hung=1),
          ["driver-timeout"], ["driver-timeout"]),
     _row("timed-out-probe-failed", "fail", "unexpected-outcome", dict(completed=4, hung=1),
