@@ -165,6 +165,8 @@ class CompletedJobs:
         octaves = 64  # of nanoseconds: more than a machine's life
         if not 0 < self.buckets_per_octave <= 1000 or min(self.count, *self.counts.values(), 0) < 0 or self.max_ns < self.min_ns:
             raise ValueError("found a histogram with numbers below 0")
+        if sum(self.counts.values()) != self.count:
+            raise ValueError("found a histogram whose buckets do not add up")
         if not all(0 <= int(bucket) <= octaves * self.buckets_per_octave for bucket in self.counts):
             raise ValueError("found a histogram with buckets out of range")
 

@@ -53,3 +53,11 @@ def test_a_file_whose_name_is_a_directory_is_passed_over(tmp_path: Path) -> None
 def test_a_scenario_nested_without_end_is_refused() -> None:
     with pytest.raises(UsageError, match="x.json: not JSON"):
         scenario.parse("[" * 100_000, "x.json")
+
+
+def test_a_number_that_no_register_holds_is_refused() -> None:
+    """JSON's 1e308 is a whole number; times any scale above 1 it is none."""
+    document = next(document for document in fuzzing.SCENARIOS if document.get("model_faults"))
+    document = document | {"model_faults": [{"fault": "delay_job", "value": 1e308}]}
+    with pytest.raises(UsageError, match="/model_faults/0/value"):
+        scenario.parse(json.dumps(document), "x.json")

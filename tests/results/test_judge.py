@@ -318,3 +318,18 @@ def test_a_run_that_lost_an_injector_is_an_error(golden: Golden) -> None:
     directory = golden("completed")
     edit(directory / "facts.json", witnesses=[{"kind": "injector-killed", "first_s": 3.0, "count": 1, "job": None, "text": "memcg"}])
     assert judge(directory).verdict.reason_code == "injector-killed"
+
+
+@pytest.mark.parametrize(("old", "new", "message"), [
+    ('"434": 1', '"434": 7', "do not add up"), ('"434": 1', '"9999999": 1', "out of range"), ('"buckets_per_octave": 16', '"buckets_per_octave": 0', "below 0"),
+    ('"count": 5', '"count": "5"', 'expected int'), ('"counts": {', '"counts": [{', "")])
+def test_a_histogram_that_cannot_be_is_refused(golden: Golden, old: str, new: str, message: str) -> None:
+    directory = golden("completed")
+    path = directory / "jobs.jsonl"
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+    if not message:  # no JSON at all
+        assert judge(directory).verdict.status is Status.ERROR
+        return
+    with pytest.raises(BadRunDirectory, match=message):
+        judge(directory)
