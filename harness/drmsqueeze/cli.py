@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from drmsqueeze_results import comparison, lockdep_views, outcomes, report
 from drmsqueeze_results.errors import ResultsError
+from drmsqueeze_results.kernel_rules import RULES
 from drmsqueeze_results.model import Run, Status
 from rich.console import Console
 from rich.table import Table
@@ -336,6 +337,7 @@ def _do_list(args: argparse.Namespace) -> int:
     tables: dict[str, Callable[[], list[tuple[str, str]]]] = {
         "configs": configs, "stressors": lambda: kinds("stressors"), "injectors": lambda: kinds("injectors"),
         "kernels": kernel_list, "machines": lambda: [("vm", "a QEMU guest with the GPU models")],
+        "rules": lambda: [(rule.name, rule.describe()) for rule in RULES],
     }
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(no_wrap=True, overflow="ignore")
@@ -388,7 +390,7 @@ def _parser() -> argparse.ArgumentParser:
     doctor_command = command("doctor", doctor.run, "what this machine and the guest can do, and the reason where not")
     doctor_command.add_argument("--json", action="store_true", help="as JSON")
     lists = command("list", _do_list, "what there is")
-    lists.add_argument("what", choices=("configs", "stressors", "injectors", "kernels", "machines"))
+    lists.add_argument("what", choices=("configs", "stressors", "injectors", "kernels", "machines", "rules"))
     run = command("run", _do_run, "run scenarios on one kernel")
     run.add_argument("configs", nargs="+", type=Path, metavar="CONFIG")
     run.add_argument("--kernel", default="lab", metavar="K", help="lab or lab-debug, alone or with variants: lab+panfrost-nowait")

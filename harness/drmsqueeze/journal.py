@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from drmsqueeze import progress
 from drmsqueeze.ring import FATES, NO_CLIENT, EndFlag, Kind, Record
 
 BUCKETS_PER_OCTAVE = 16  # a bucket of the latency histogram is 4.4 % wide
@@ -94,6 +95,8 @@ class Journal:
             job.submit_s = r.t_s
 
     def _on_end(self, r: Record) -> None:
+        if r.code >= len(FATES):  # no agent says that: what it says of this job is worth nothing
+            return
         job = self._open.pop(r.job, None)
         if job is None:  # ended twice (its client, and the supervisor for a client thought dead): the first one stands
             return
@@ -170,8 +173,11 @@ class Journal:
             if place.is_absolute() or ".." in place.parts:  # the guest may be broken; it does not choose places outside
                 continue
             path = self._dir / place
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(b"".join(chunks[offset] for offset in sorted(chunks)))
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(b"".join(chunks[offset] for offset in sorted(chunks)))
+            except OSError as error:  # a name that is a directory, or lies under a file
+                progress.say(f"the guest sent a file {name!r} that cannot be kept: {error.strerror}")
 
     def _after_release_s(self, job: dict[str, Any]) -> float | None:
         """How long after all was given back a job ended; negative while it was being given back, null for one that ended before."""

@@ -134,7 +134,8 @@ class Ring:
         A record that is claimed and not yet published ends the reading. It is passed over and counted as torn where `final` says
         that nobody writes any more, and where others have been published behind it for HOLE_S: its writer was killed.
         """
-        end = self.claimed
+        # Nobody has written further than the ring's length ahead: a count beyond that waits for room, or is garbage.
+        end = min(self.claimed, self._consumed + CAPACITY)
         while self._consumed < end:
             record = self._at(self._consumed)
             if record.seq == self._consumed + 1:

@@ -159,7 +159,7 @@ def parse(text: str, file: str) -> Scenario:
         document = json.loads(text, parse_constant=_no_nan)
     except json.JSONDecodeError as error:
         raise UsageError(f"{file}:{error.lineno}:{error.colno}: not JSON: {error.msg}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{file}: not JSON: {error}") from None
     validator = jsonschema.Draft202012Validator(rules())
     errors = sorted(validator.iter_errors(document), key=lambda e: [str(part) for part in e.absolute_path])

@@ -48,7 +48,7 @@ def read_json(path: Path, error: Callable[[str], ResultsError]) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError as e:
         raise error(f"{path}: {e.strerror or e}") from e
-    except ValueError as e:
+    except (ValueError, RecursionError) as e:
         raise error(f"{path}: not JSON: {e}") from e
 
 
@@ -72,16 +72,32 @@ def to_plain(value: Any) -> Any:
     return value
 
 
+def _is_scalar(wanted: Any, value: Any) -> bool:
+    """Whether `value` is a `wanted`; a whole number is a float too, a truth value is no number, and a number is not out of all bounds."""
+    if wanted in (int, float):
+        kinds = (int, float) if wanted is float else (int,)
+        return isinstance(value, kinds) and not isinstance(value, bool) and abs(value) < 2**64
+    return isinstance(value, wanted)
+
+
+def _need(kind: type | tuple[type, ...], value: Any) -> Any:
+    if not isinstance(value, kind):
+        raise TypeError(f"found {json.dumps(value)[:40]}, expected {'a list' if kind == (list, tuple) else 'an object'}")
+    return value
+
+
 def _convert(wanted: Any, value: Any) -> Any:
+    if wanted in (bool, int, float, str) and not _is_scalar(wanted, value):
+        raise TypeError(f"found {json.dumps(value)[:40]}, expected {wanted.__name__}")
     origin, args = typing.get_origin(wanted), typing.get_args(wanted)
     if origin in (typing.Union, types.UnionType):
         if value is None:
             return None
         return _convert(next(arg for arg in args if arg is not type(None)), value)
     if origin is tuple and args[-1] is Ellipsis:
-        return tuple(_convert(args[0], item) for item in value)
+        return tuple(_convert(args[0], item) for item in _need((list, tuple), value))
     if origin is collections.abc.Mapping:
-        return {key: _convert(args[1], item) for key, item in value.items()}
+        return {key: _convert(args[1], item) for key, item in _need(collections.abc.Mapping, value).items()}
     if dataclasses.is_dataclass(wanted):
         return from_plain(typing.cast(type, wanted), value)
     if isinstance(wanted, type) and issubclass(wanted, enum.Enum):
@@ -90,7 +106,11 @@ def _convert(wanted: Any, value: Any) -> Any:
 
 
 def from_plain(cls: type[T], document: Mapping[str, Any]) -> T:
-    """The dataclass `cls` from a validated document; members that `cls` does not have are left out."""
+    """The dataclass `cls` from a document; members that `cls` does not have are left out.
+
+    Raises KeyError, TypeError or ValueError for a document that is not of its shape.
+    """
+    _need(collections.abc.Mapping, document)
     hints = typing.get_type_hints(cls)
     names = [f.name for f in dataclasses.fields(typing.cast(Any, cls))]
     return cls(**{name: _convert(hints[name], document[name]) for name in names if name in document})

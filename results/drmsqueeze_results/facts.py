@@ -10,7 +10,7 @@ from typing import Any, Mapping, Sequence
 from drmsqueeze_results.documents import from_plain, read_json, validate
 from drmsqueeze_results.errors import BadRunDirectory
 from drmsqueeze_results.kernel_log import Line, read_lines
-from drmsqueeze_results.model import Driver, Kernel, Outcome, ScenarioId, Timing
+from drmsqueeze_results.model import Driver, Injection, Kernel, Outcome, ScenarioId, StressorReport, Timing
 
 
 class Ended(str, Enum):
@@ -164,6 +164,15 @@ class CompletedJobs:
     phase: int | None = None
     last_intent_s: float | None = None
 
+    def __post_init__(self) -> None:
+        octaves = 64  # of nanoseconds: more than a machine's life
+        if not 0 < self.buckets_per_octave <= 1000 or min(self.count, *self.counts.values(), 0) < 0 or self.max_ns < self.min_ns:
+            raise ValueError("found a histogram with numbers below 0")
+        if sum(self.counts.values()) != self.count:
+            raise ValueError("found a histogram whose buckets do not add up")
+        if not all(0 <= int(bucket) <= octaves * self.buckets_per_octave for bucket in self.counts):
+            raise ValueError("found a histogram with buckets out of range")
+
 
 @dataclass(frozen=True)
 class RunData:
@@ -197,7 +206,7 @@ def _json_lines(path: Path, damaged: list[str]) -> list[dict[str, Any]]:
             if not isinstance(document, dict):
                 raise ValueError("not an object")
             documents.append(document)
-        except ValueError as e:
+        except (ValueError, RecursionError) as e:
             damaged.append(f"{path.name}: line {number} cannot be read ({e})")
     return documents
 
@@ -217,15 +226,55 @@ def _optional_json(path: Path, wanted: type, damaged: list[str]) -> Any:
     return document
 
 
-def _entries(path: Path, named: str, damaged: list[str]) -> tuple[Mapping[str, Any], ...] | None:
-    """A list of objects that each have the text member `named`; None where the file is missing."""
+def _fits(cls: type, entry: Any, named: str) -> bool:
+    try:
+        from_plain(cls, {"settings": {}, "fired": None} | entry)
+    except (KeyError, TypeError, ValueError):
+        return False
+    return named in entry
+
+
+def _entries(path: Path, cls: type, named: str, damaged: list[str]) -> tuple[Mapping[str, Any], ...] | None:
+    """A list of objects that each are a `cls`, the text member `named` among them; None where the file is missing."""
     entries = _optional_json(path, list, damaged)
     if entries is None:
         return None
-    sound = tuple(entry for entry in entries if isinstance(entry, dict) and isinstance(entry.get(named), str))
+    sound = tuple(entry for entry in entries if isinstance(entry, dict) and _fits(cls, entry, named))
     if len(sound) < len(entries):
-        damaged.append(f"{path.name} has {len(entries) - len(sound)} entries without member {named}")
+        damaged.append(f"{path.name} has {len(entries) - len(sound)} entries without member {named}, or with others of no use")
     return sound
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 2**64
+
+
+def _samples(path: Path, damaged: list[str]) -> tuple[Mapping[str, float], ...]:
+    """The samples whose members are all numbers, the time among them."""
+    lines = _json_lines(path, damaged)
+    sound = tuple(line for line in lines if "t_s" in line and all(map(_is_number, line.values())))
+    if len(sound) < len(lines):
+        damaged.append(f"{path.name} has {len(lines) - len(sound)} lines that are no samples")
+    return sound
+
+
+def _is_range(name: str, value: Any) -> bool:
+    return (name in Outcome._value2member_map_ and isinstance(value, list) and len(value) == 2 and _is_number(value[0])
+            and (value[1] is None or _is_number(value[1])))
+
+
+def _scenario(path: Path, damaged: list[str]) -> Mapping[str, Any]:
+    """The scenario, as far as verdicts rest on it; the harness has held it against its schema before the run."""
+    document = _optional_json(path, dict, damaged) or {}
+    lists = {name: document.get(name, []) for name in ("injectors", "model_faults", "traps", "phases")}
+    sound = all(isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries) for entries in lists.values())
+    sound = sound and all(isinstance(entry.get("kind"), str) for entry in lists["injectors"] + lists["phases"])
+    sound = sound and all(isinstance(entry.get("trap"), str) for entry in lists["traps"])
+    expected = [entry.get("expect", {}) for entry in lists["phases"]] if sound else []
+    if sound and all(isinstance(e, dict) and all(_is_range(name, value) for name, value in e.items()) for e in expected):
+        return document
+    damaged.append(f"{path.name} is no scenario")
+    return {}
 
 
 def read_facts(directory: Path) -> Facts:
@@ -233,7 +282,10 @@ def read_facts(directory: Path) -> Facts:
     path = directory / "facts.json"
     document = read_json(path, BadRunDirectory)
     validate(document, "facts", str(path), BadRunDirectory)
-    facts = from_plain(Facts, document)
+    try:
+        facts = from_plain(Facts, document)
+    except (KeyError, TypeError, ValueError) as e:
+        raise BadRunDirectory(f"{path}: {e}") from e
     return replace(facts, witnesses=tuple(witness.named() for witness in facts.witnesses))
 
 
@@ -248,18 +300,18 @@ def read_run(directory: Path) -> RunData:
     console = directory / "console.log"
     log = console.read_text(encoding="utf-8", errors="replace") if console.exists() else ""
     leaks = directory / "evidence" / "kmemleak.txt"
-    injections = _entries(directory / "injections.json", "injector", damaged)
+    injections = _entries(directory / "injections.json", Injection, "injector", damaged)
     try:
         return RunData(
             directory=directory,
             facts=facts,
             jobs=tuple(from_plain(JobRecord, line) for line in lines if "completed" not in line),
             completed=tuple(from_plain(CompletedJobs, line["completed"]) for line in lines if "completed" in line),
-            samples=tuple(_json_lines(directory / "samples.jsonl", damaged)),
+            samples=_samples(directory / "samples.jsonl", damaged),
             injections=injections,
-            stressors=_entries(directory / "stressors.json", "stressor", damaged) or (),
+            stressors=_entries(directory / "stressors.json", StressorReport, "stressor", damaged) or (),
             environment=_optional_json(directory / "environment.json", dict, damaged) or {},
-            scenario=_optional_json(directory / "scenario.json", dict, damaged) or {},
+            scenario=_scenario(directory / "scenario.json", damaged),
             console=tuple(read_lines(log)),
             damaged=tuple(damaged),
             kmemleak=leaks.read_text(encoding="utf-8", errors="replace") if leaks.exists() else "",

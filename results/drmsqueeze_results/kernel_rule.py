@@ -49,6 +49,12 @@ class Rule:
     lines: int = 1
     end: re.Pattern[str] = REPORT_ENDS
 
+    def describe(self) -> str:
+        """The rule in a line, for people."""
+        expected = "; expected under pressure" if self.pressure else ""
+        witness = f"; witness {self.witness}" if self.witness else ""
+        return f"{self.kind}, {self.severity.value}{expected}{witness}; {self.source}"
+
 
 HANG = frozenset({Outcome.HUNG, Outcome.STALLED})
 GPU_STOPPED = frozenset({Outcome.TIMED_OUT, Outcome.FAILED, Outcome.STALLED, Outcome.HUNG})

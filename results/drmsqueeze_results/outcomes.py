@@ -106,7 +106,8 @@ def _hog(case: _Case) -> Iterator[tuple[Status, str, str]]:
         if kind in (findings.HOG_KILLED, findings.INJECTOR_KILLED, "oom-kill-hog", "oom-kill-agent") and not found.finding.expected:
             who = next((who for who in ("agent", "injector") if who in kind), "hog")
             lost = "its eyes" if who == "agent" else "its pressure"
-            yield Status.ERROR, f"{who}-killed", f"The {who} was killed, and the run lost {lost}."
+            code = {"agent": "agent-killed", "injector": "injector-killed", "hog": "hog-killed"}[who]
+            yield Status.ERROR, code, f"The {who} was killed, and the run lost {lost}."
 
 
 def _expected(case: _Case) -> Iterator[tuple[Status, str, str]]:
@@ -132,6 +133,8 @@ def _expected(case: _Case) -> Iterator[tuple[Status, str, str]]:
 def _phases_expected(case: _Case) -> Iterator[tuple[Status, str, str]]:
     wanted = case.data.scenario.get("phases", ())
     for phase in case.data.facts.phases:
+        if not 0 <= phase.index < len(wanted):
+            continue  # the scenario was lost, which is told
         counts = case.fates.of_phase(case.data, phase.index)
         for name, (least, most) in wanted[phase.index].get("expect", {}).items():
             got = counts.of(Outcome(name))

@@ -28,7 +28,9 @@ def _row(name: str, *expected: Any) -> Any:
 # Name, status, reason code, counts by fate (others zero), witnesses, findings ("!": not expected).
 GOLDEN = [
     _row("agent-died", "error", "agent-died", dict(completed=2), [], []),
+    _row("agent-died-in-job", "error", "agent-died", dict(completed=2, lost=1), [], []),
     _row("agent-error", "error", "agent-error", dict(completed=2), [], []),
+    _row("agent-killed", "error", "agent-killed", dict(completed=5), [], ["oom-kill-agent!"]),
     _row("agent-silence", "error", "records-incomplete", dict(completed=2, lost=1), [], []),
     _row("boot-timeout", "error", "boot-timeout", dict(), [], ["panic!"]),
     _row("completed", "pass", "ok", dict(completed=5), [], []),
@@ -37,6 +39,7 @@ GOLDEN = [
     _row("failed", "fail", "unexpected-outcome", dict(completed=3, failed=2), [], []),
     _row("failed-errno-alone", "pass", "ok", dict(completed=4, failed=1), [], []),
     _row("failed-expected", "pass", "ok", dict(completed=2, failed=3), [], []),
+    _row("failed-said-timeout", "pass", "ok", dict(completed=4, failed=1), ["driver-timeout"], ["driver-timeout"]),
     _row("failed-victim", "pass", "ok", dict(completed=3, failed=1, timed_out=1),
          ["driver-timeout"], ["driver-timeout"]),
     _row("hog-killed", "error", "hog-killed", dict(completed=5), [], ["oom-kill-hog!", "hog-killed!"]),
@@ -44,29 +47,39 @@ GOLDEN = [
     _row("hung-in-flight", "pass", "ok", dict(completed=2, failed=1, hung=2),
          ["late-fence", "heartbeat-lost"], ["machine-silent"]),
     _row("hung-live", "pass", "ok", dict(completed=2, hung=1), ["late-fence", "no-progress"], []),
+    _row("hung-panic", "pass", "ok", dict(completed=2, hung=1),
+         ["hung-task", "panic-hung"], ["hung-task", "panic-hung"]),
     _row("hung-silent-sysrq", "pass", "ok", dict(hung=1),
          ["driver-timeout", "heartbeat-lost", "hung-task", "blocked-tasks"],
          ["trap", "driver-timeout", "machine-silent", "hung-task"]),
+    _row("hung-time-limit", "pass", "ok", dict(completed=2, hung=1), ["late-fence"], []),
     _row("infrastructure", "error", "infrastructure", dict(), [], []),
     _row("injected", "pass", "ok", dict(failed=3), [], ["gpu-page-fault"]),
     _row("injection-not-fired", "error", "never-fired", dict(completed=3), [], []),
     _row("injection-unreported", "error", "injection-unreported", dict(completed=3), [], []),
+    _row("injector-killed", "error", "injector-killed", dict(completed=5), [], ["injector-killed!"]),
     _row("lost-client", "pass", "ok", dict(completed=2, lost=1), [], ["oom-kill-client", "client-killed"]),
     _row("lost-client-no-end", "pass", "ok", dict(completed=2, lost=1), [], ["client-killed"]),
     _row("lost-killed", "error", "machine-killed", dict(completed=2, lost=2), [], []),
+    _row("lost-killed-after-timeout", "error", "machine-killed", dict(completed=4, lost=1),
+         ["driver-timeout"], ["driver-timeout"]),
     _row("lost-killed-late", "pass", "ok", dict(completed=2, lost=1), ["late-fence"], []),
     _row("lost-record", "error", "records-inconsistent", dict(completed=3, lost=2), [], []),
     _row("lost-silent", "fail", "unexpected-finding", dict(completed=2, lost=1),
          ["heartbeat-lost"], ["machine-silent!"]),
     _row("no-jobs", "error", "no-jobs", dict(), [], []),
     _row("panic", "fail", "unexpected-finding", dict(completed=2, lost=1), [], ["panic!"]),
+    _row("records-damaged", "error", "records-damaged", dict(completed=5), [], []),
     _row("records-too-many", "error", "records-inconsistent", dict(completed=4), [], []),
     _row("restored-false", "fail", "unexpected-finding", dict(completed=5), [], ["not-restored!"]),
+    _row("skip-level-out-of-reach", "skip", "level-out-of-reach", dict(), [], []),
+    _row("skip-target-missing", "skip", "target-missing", dict(), [], []),
     _row("skip-unsupported", "skip", "unsupported", dict(), [], []),
     _row("stalled", "pass", "ok", dict(completed=2, stalled=1), ["late-fence"], []),
     _row("time-limit", "error", "time-limit", dict(completed=2, lost=1), [], []),
     _row("timed-out", "pass", "ok", dict(completed=4, timed_out=1), ["driver-timeout"], ["driver-timeout"]),
     _row("timed-out-elsewhere", "pass", "ok", dict(completed=4, failed=1), ["driver-timeout"], ["driver-timeout"]),
+    _row("timed-out-later-completed", "pass", "ok", dict(completed=4, timed_out=1), ["driver-timeout"], ["driver-timeout"]),
     _row("timed-out-no-probe", "fail", "unexpected-outcome", dict(completed=4, hung=1),
          ["driver-timeout"], ["driver-timeout"]),
     _row("timed-out-probe-failed", "fail", "unexpected-outcome", dict(completed=4, hung=1),
@@ -305,3 +318,18 @@ def test_a_run_that_lost_an_injector_is_an_error(golden: Golden) -> None:
     directory = golden("completed")
     edit(directory / "facts.json", witnesses=[{"kind": "injector-killed", "first_s": 3.0, "count": 1, "job": None, "text": "memcg"}])
     assert judge(directory).verdict.reason_code == "injector-killed"
+
+
+@pytest.mark.parametrize(("old", "new", "message"), [
+    ('"434": 1', '"434": 7', "do not add up"), ('"434": 1', '"9999999": 1', "out of range"), ('"buckets_per_octave": 16', '"buckets_per_octave": 0', "below 0"),
+    ('"count": 5', '"count": "5"', 'expected int'), ('"counts": {', '"counts": [{', "")])
+def test_a_histogram_that_cannot_be_is_refused(golden: Golden, old: str, new: str, message: str) -> None:
+    directory = golden("completed")
+    path = directory / "jobs.jsonl"
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+    if not message:  # no JSON at all
+        assert judge(directory).verdict.status is Status.ERROR
+        return
+    with pytest.raises(BadRunDirectory, match=message):
+        judge(directory)
