@@ -36,7 +36,7 @@ ANNOTATED = [
     ("panfrost-annotated", ("fs_reclaim", HANDLER)),
     ("panfrost-annotated+panfrost-nowait", None),
     ("panfrost-annotated-resv+panfrost-nowait", ("reservation_ww_class_mutex", HANDLER)),
-    ("panfrost-annotated-run-job+panfrost-nowait", ("fs_reclaim", "panfrost_fence_create")),
+    ("panfrost-annotated-run-job+panfrost-nowait", ("fs_reclaim", "panfrost_job_run")),
 ]
 
 
