@@ -212,7 +212,8 @@ def execute(lab: Lab, scenario: Scenario, run: PlannedRun, kernel: str, director
         ring = Ring(Path(shared) / "ring", request, only_read=lab.record)
         modules = targets.modules(scenario["target"], scenario["traps"], document["driver_timeout_ms"],
                                   [stressor["kind"] for stressor in scenario["stressors"]])
-        modules += targets.probes(scenario["injectors"])
+        modules += targets.probes(scenario["injectors"], [stressor["kind"] for stressor in scenario["stressors"]], scenario["traps"],
+                                  judged_by_lockdep=kernel.startswith("lab-debug"))
         hardware = Hardware(**scenario["machine"], devices=tuple(targets.devices(scenario["target"])))
         recorder = exact.Recorder(directory, journal) if lab.record else None
         with Vm(guest, accelerator.name, hardware, modules, directory / "console.log", ring=Path(shared) / "ring",
