@@ -203,7 +203,7 @@ def execute(lab: Lab, scenario: Scenario, run: PlannedRun, kernel: str, director
         ring = Ring(Path(shared) / "ring", request)
         modules = targets.modules(scenario["target"], scenario["traps"], document["driver_timeout_ms"],
                                   [stressor["kind"] for stressor in scenario["stressors"]])
-        modules += targets.probes(scenario["injectors"])
+        modules += targets.probes(scenario["injectors"], [stressor["kind"] for stressor in scenario["stressors"]], scenario["traps"])
         hardware = Hardware(**scenario["machine"], devices=tuple(targets.devices(scenario["target"])))
         with Vm(guest, accelerator.name, hardware, modules, directory / "console.log", ring=Path(shared) / "ring",
                 arguments=limits.kernel_arguments()) as vm:

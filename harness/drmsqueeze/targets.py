@@ -39,6 +39,14 @@ STRESSOR_MODULES: Mapping[str, tuple[str, ...]] = {
 }
 
 
+# Traps that share a module; that of any other is named after it.
+TRAP_MODULES: Mapping[str, str] = {
+    **dict.fromkeys(("kept-gem-object", "kept-dma-buf", "kept-sync-file"), "trap_kept_reference"),
+    **dict.fromkeys(("shrinker-counts-nothing", "shrinker-locks-resv", "shrinker-waits-for-lock", "shrinker-goes-on", "shrinker-lies",
+                     "shrinker-stands-still"), "trap_bad_shrinker"),
+}
+
+
 def drivers_of(target: Mapping[str, Any]) -> list[str]:
     """The driver under test and those that take part beside it."""
     return [target["driver"], *target.get("companions", ())]
@@ -62,14 +70,21 @@ def modules(target: Mapping[str, Any], traps: Sequence[Mapping[str, Any]], drive
         loaded += [f"gpu_model{timeout}", target["model"].replace("-", "_")]
     loaded += [TARGETS[name].module + TARGETS[name].parameters for name in drivers_of(target)]
     loaded += dict.fromkeys(module for kind in stressors for module in STRESSOR_MODULES.get(kind, ()))
-    return loaded + ["trap_" + trap["trap"].replace("-", "_") for trap in traps]
+    return loaded + list(dict.fromkeys(TRAP_MODULES.get(trap["trap"], "trap_" + trap["trap"].replace("-", "_")) for trap in traps))
 
 
-def probes(injectors: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Modules of ours (lab/probes) that look on in every run (who waits for whom), and those that these injectors work with."""
+def probes(injectors: Sequence[Mapping[str, Any]], stressors: Iterable[str] = (), traps: Sequence[Mapping[str, Any]] = ()) -> list[str]:
+    """Modules of ours (lab/probes) for a scenario, to be loaded after all others, since they find what is there.
+
+    `who_waits` looks on in every run (who waits for whom); `fault_site` and `reclaim_shrinkers` work for one injector each;
+    `shrinker_rules` watches wherever shrinkers are what a scenario is about.
+    """
+    kinds = {injector["kind"] for injector in injectors} | set(stressors)
     loaded = ["who_waits"]
-    if any(injector["kind"] == "fail-nth" for injector in injectors):
+    if "fail-nth" in kinds:
         loaded.append("fault_site")
-    if any(injector["kind"] == "shrinker-scan" and injector["method"] == "inside-reclaim" for injector in injectors):
+    if any(injector["kind"] == "shrinker-scan" and injector.get("method") == "inside-reclaim" for injector in injectors):
         loaded.append("reclaim_shrinkers")
+    if not kinds.isdisjoint({"shrinker", "shrinker-scan"}) or any(trap["trap"].startswith("shrinker-") for trap in traps):
+        loaded.append("shrinker_rules")
     return loaded

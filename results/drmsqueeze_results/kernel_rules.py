@@ -23,6 +23,18 @@ _RULER = re.compile(r"^={10,}$")
 RULES: tuple[Rule, ...] = (
     rule("trap", r"drmsqueeze trap (?P<what>[\w-]+) \(planted\): (?!.* goes on: )", INFO, "our lab/traps",
          pressure=True, explained_by=frozenset(Outcome)),
+    # What each rule says, and where it is written: lab/probes/shrinker_rules.c. A count that gives up and a scan that goes on cost
+    # memory and time; what the others cost is the machine.
+    rule("shrinker-waits", r"drmsqueeze shrinker rule waits: (?P<what>\w+(?: \[\w+\])?)", ERROR, "our lab/probes; dma-fence.c",
+         explained_by=HANG, lines=60),
+    rule("shrinker-blocks", r"drmsqueeze shrinker rule (?P<what>(?:locks-resv|waits-for-lock): \w+(?: \[\w+\])?)", ERROR,
+         "our lab/probes; dma-resv.c, dma_resv_lockdep()", lines=60),
+    rule("shrinker-counts-nothing", r"drmsqueeze shrinker rule counts-nothing: (?P<what>\w+(?: \[\w+\])?)", WARNING,
+         "our lab/probes; include/linux/shrinker.h", lines=60),
+    rule("shrinker-goes-on", r"drmsqueeze shrinker rule goes-on: (?P<what>\w+(?: \[\w+\])?)", WARNING,
+         "our lab/probes; include/linux/shrinker.h", lines=60),
+    rule("shrinker-never-ends", r"drmsqueeze shrinker rule (?P<what>(?:lies|stands-still): \w+(?: \[\w+\])?)", ERROR,
+         "our lab/probes; mm/shrinker.c, do_shrink_slab()", lines=60),
     rule("model-unsupported", r"gpu_model (?P<what>\S+: unsupported: .*)", ERROR, "our lab/models"),
     rule("gpu-bad-access", r"gpu_model (?P<what>\S+: access to \S+?, which is .*)", ERROR, "our lab/models"),
     rule("user-fault", r"traps: (?P<what>\S+?)\[\d+\] (?:general protection|trap) ", ERROR, "arch/x86/kernel/traps.c"),

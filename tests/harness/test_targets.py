@@ -13,3 +13,13 @@ def test_what_a_guest_loads_and_qemu_offers_for_a_target() -> None:
 def test_the_schema_knows_the_targets_that_there_are() -> None:
     target = json.loads((TOP / "configs/scenario.schema.json").read_text())["properties"]["target"]["properties"]
     assert set(target["driver"]["enum"]) == set(target["companions"]["items"]["enum"]) == set(targets.TARGETS)
+
+
+def test_traps_may_share_a_module_and_probes_come_where_they_look() -> None:
+    traps = [{"trap": name} for name in ("kept-dma-buf", "kept-sync-file", "lost-wakeup")]
+    assert targets.modules({"driver": "vgem"}, traps) == ["vgem", "trap_kept_reference", "trap_lost_wakeup"]
+    assert targets.probes([{"kind": "hog"}], ["tiler-heap"], traps) == ["who_waits"]
+    assert targets.probes([{"kind": "fail-nth"}], ["error-sweep"]) == ["who_waits", "fault_site"]
+    assert targets.probes([{"kind": "shrinker-scan"}], ["bo-churn"]) == ["who_waits", "shrinker_rules"]
+    assert targets.probes([], ["shrinker"]) == ["who_waits", "shrinker_rules"]
+    assert targets.probes([], [], [{"trap": "shrinker-waits-for-fence"}]) == ["who_waits", "shrinker_rules"]
