@@ -84,11 +84,12 @@ static struct visit visits[RULE_TASKS];
 static atomic_t visit_count;
 static atomic_t visits_lost;
 
+/* Not asked whether it is an interrupt: what is watched sleeps, and a probe's own trap looks like an NMI to in_task(). */
 static struct visit *visit_of(const struct task_struct *task)
 {
 	int i;
 
-	if (!atomic_read(&visit_count) || !in_task())
+	if (!atomic_read(&visit_count))
 		return NULL;
 	for (i = 0; i < RULE_TASKS; i++)
 		if (READ_ONCE(visits[i].task) == task)
@@ -416,13 +417,21 @@ static unsigned long address_of(const char *name)
 	return lookup(name);
 }
 
+/* "FUNCTION+0x1/0x2 [MODULE]" */
+static bool in_module(const void *function)
+{
+	char name[KSYM_SYMBOL_LEN];
+
+	sprint_symbol(name, (unsigned long)function);
+	return strchr(name, '[');
+}
+
 static void note_shrinker(const struct shrinker *shrinker)
 {
 	struct watched *what = &watched[watched_count];
 	int i;
 
-	if (!is_module_text_address((unsigned long)shrinker->scan_objects) ||
-	    !is_module_text_address((unsigned long)shrinker->count_objects))
+	if (!in_module(shrinker->scan_objects) || !in_module(shrinker->count_objects))
 		return;
 	for (i = 0; i < watched_count; i++)
 		if (watched[i].scan.kp.addr == (void *)shrinker->scan_objects)
