@@ -5,6 +5,7 @@
 #include <cstring>
 #include <new>
 #include <sys/mman.h>
+#include <unistd.h>
 
 namespace drmsqueeze
 {
@@ -22,10 +23,26 @@ void Control::fail(int code, std::string_view reason)
 	error_code.store(static_cast<uint32_t>(code));
 }
 
+namespace
+{
+
+SharedMemoryMade made;
+
+} // namespace
+
+const SharedMemoryMade &shared_memory_made()
+{
+	return made;
+}
+
 void *shared_memory(uint64_t bytes)
 {
 	void *memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-	return memory == MAP_FAILED ? nullptr : memory;
+	if (memory == MAP_FAILED)
+		return nullptr;
+	made.count++;
+	made.pages += (static_cast<int64_t>(bytes) + getpagesize() - 1) / getpagesize();
+	return memory;
 }
 
 Control *make_control()

@@ -36,6 +36,7 @@ struct Control {
 	std::atomic<uint32_t> last_look_wanted; /* of those who look every so often: the run is through */
 	std::atomic<uint32_t> last_looks;       /* how many of them have had it */
 	std::atomic<uint32_t> finished; /* the supervisor has nothing left to do */
+	std::atomic<bool> stuck;        /* a job hung, or a client cannot be killed: what they hold stays with them */
 
 	/* The scenario's phases, which the guardian goes through while clients run. */
 	std::atomic<bool> resting;
@@ -59,6 +60,13 @@ struct Control {
 };
 
 static_assert(std::atomic<uint64_t>::is_always_lock_free && std::atomic<Phase>::is_always_lock_free);
+
+/** What shared_memory() has made in this process and its ancestors: files of shmem, and their pages. */
+struct SharedMemoryMade {
+	int64_t count = 0;
+	int64_t pages = 0;
+};
+const SharedMemoryMade &shared_memory_made();
 
 /** Zeroed memory shared with every later child, faulted in at once; nullptr when there is none. */
 void *shared_memory(uint64_t bytes);

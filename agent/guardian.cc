@@ -16,6 +16,7 @@
 #include "agent/environment.h"
 #include "agent/file_sender.h"
 #include "agent/kmemleak.h"
+#include "agent/leak_watch.h"
 #include "agent/process.h"
 #include "agent/recorder.h"
 #include "agent/ring_source.h"
@@ -68,6 +69,8 @@ public:
 	/** The run itself. */
 	void run()
 	{
+		if (Status status = leaks_.begin(); !status)
+			leaks_unknown_ = status.error().reason;
 		for (auto &injector : injectors_)
 			if (Status status = injector->prepare(seat_); !status) {
 				control_.fail(status.error().code, status.error().reason);
@@ -111,6 +114,26 @@ public:
 		witness_not_restored();
 	}
 
+	/** What the run has left behind, with everybody gone and all given back. */
+	void count_leaks()
+	{
+		constexpr int64_t kPatience = 3 * kNsPerS;
+		constexpr double kMostScale = 4; /* what is late is late by timers as well, and those are not slower */
+		if (control_.stuck.load())
+			leaks_unknown_ = "something hung, and holds what it has";
+		else if (control_.failed())
+			leaks_unknown_ = "the run could not do its work";
+		if (!leaks_unknown_.empty())
+			return leaks_.give_up(leaks_unknown_);
+		auto meanwhile = [this] {
+			recorder_.put({.kind = Kind::beat, .a = static_cast<int64_t>(control_.jobs_ended.load())});
+			while (waitpid(-1, nullptr, WNOHANG) > 0)
+				; /* the supervisor, and helpers that ended with the run */
+		};
+		auto limit = static_cast<int64_t>(kPatience * std::min(request_.time_scale, kMostScale));
+		static_cast<void>(leaks_.end(limit, meanwhile)); /* an error stands in its report */
+	}
+
 	/** Files for the run directory that need the run's results. */
 	void send_files()
 	{
@@ -134,6 +157,9 @@ public:
 			reports.push_back(std::move(report));
 		}
 		send_file(recorder_, control_, "stressors.json", reports.dump(1) + "\n");
+		send_file(recorder_, control_, "leaks.json", leaks_.report());
+		if (auto rules = Root().read("/sys/kernel/debug/drmsqueeze/shrinker_rules/table"))
+			send_file(recorder_, control_, "evidence/shrinker-rules.txt", *rules);
 		auto environment =
 			describe_environment(seat_.root, driver_.name, driver_.module, seat_.idle_available_kib);
 		send_file(recorder_, control_, "environment.json", environment.dump(1) + "\n");
@@ -275,6 +301,8 @@ private:
 	pid_t supervisor_ = 0;
 	size_t phase_ = SIZE_MAX; /* none has begun */
 	int64_t phase_began_ = 0;
+	LeakWatch leaks_{Root()};
+	std::string leaks_unknown_; /* why they cannot be told */
 };
 
 /* The tool wrecks machines on purpose: only a guest of our own, or a machine whose owner says so. */
@@ -306,6 +334,7 @@ int run_request(const std::string &journal_file, const Recorder &recorder, Contr
 	}
 	guardian.run();
 	guardian.clean_up();
+	guardian.count_leaks();
 	guardian.send_files();
 	return control.failed() ? kExitError : 0;
 }

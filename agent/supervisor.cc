@@ -222,8 +222,10 @@ void Supervisor::release_all()
 		kNoClient,
 		{.fate = Fate::lost, .flags = kAfterRelease, .reason = "fence through, its memory never read back"},
 		{JobEntry::signalled});
-	table_.end_all(kNoClient,
-		       {.fate = Fate::hung, .flags = kAfterRelease, .reason = "unsignalled after release and grace"});
+	if (table_.end_all(kNoClient, {.fate = Fate::hung,
+				       .flags = kAfterRelease,
+				       .reason = "unsignalled after release and grace"}))
+		control_.stuck.store(true);
 	control_.phase.store(Phase::over);
 }
 
@@ -251,8 +253,10 @@ void Supervisor::end_clients()
 	if (tick_until(gone, scaled(kExitLimit)))
 		return;
 	for (const Child &child : clients_)
-		if (child.pid)
+		if (child.pid) {
 			witness("d-state client cannot be killed", child.pid);
+			control_.stuck.store(true);
+		}
 }
 
 template <typename Condition>

@@ -16,7 +16,7 @@
 #include "agent/clock.h"
 #include "agent/kernel_log.h"
 #include "stressors/stressor.h"
-#include "stressors/sweep/census.h"
+#include "agent/census.h"
 #include "stressors/sweep/round.h"
 
 namespace drmsqueeze

@@ -41,6 +41,7 @@ STRESSOR_MODULES: Mapping[str, tuple[str, ...]] = {
 
 # Traps that share a module; that of any other is named after it.
 TRAP_MODULES: Mapping[str, str] = {
+    **dict.fromkeys(("kept-gem-object", "kept-dma-buf", "kept-sync-file"), "trap_kept_reference"),
     **dict.fromkeys(("shrinker-counts-nothing", "shrinker-locks-resv", "shrinker-waits-for-lock", "shrinker-goes-on", "shrinker-lies",
                      "shrinker-stands-still"), "trap_bad_shrinker"),
 }

@@ -10,7 +10,7 @@ from typing import Any, Mapping, Sequence
 from drmsqueeze_results.documents import from_plain, read_json, validate
 from drmsqueeze_results.errors import BadRunDirectory
 from drmsqueeze_results.kernel_log import Line, read_lines
-from drmsqueeze_results.model import Driver, Injection, Kernel, Outcome, ScenarioId, StressorReport, Timing
+from drmsqueeze_results.model import Driver, Injection, Kernel, Leaks, Outcome, ScenarioId, StressorReport, Timing
 
 
 class Ended(str, Enum):
@@ -192,7 +192,11 @@ class RunData:
     scenario: Mapping[str, Any]
     console: tuple[Line, ...]
     damaged: tuple[str, ...]
+    leaks: Leaks
     kmemleak: str = ""
+
+
+NOT_COUNTED = Leaks(False, "nothing was counted after the run", None, ())
 
 
 def _json_lines(path: Path, damaged: list[str]) -> list[dict[str, Any]]:
@@ -299,8 +303,9 @@ def read_run(directory: Path) -> RunData:
     lines = _json_lines(directory / "jobs.jsonl", damaged)
     console = directory / "console.log"
     log = console.read_text(encoding="utf-8", errors="replace") if console.exists() else ""
-    leaks = directory / "evidence" / "kmemleak.txt"
+    kmemleak = directory / "evidence" / "kmemleak.txt"
     injections = _entries(directory / "injections.json", Injection, "injector", damaged)
+    leaks = _optional_json(directory / "leaks.json", dict, damaged)
     try:
         return RunData(
             directory=directory,
@@ -314,7 +319,8 @@ def read_run(directory: Path) -> RunData:
             scenario=_scenario(directory / "scenario.json", damaged),
             console=tuple(read_lines(log)),
             damaged=tuple(damaged),
-            kmemleak=leaks.read_text(encoding="utf-8", errors="replace") if leaks.exists() else "",
+            leaks=from_plain(Leaks, leaks) if leaks else NOT_COUNTED,
+            kmemleak=kmemleak.read_text(encoding="utf-8", errors="replace") if kmemleak.exists() else "",
         )
     except (KeyError, TypeError, ValueError) as e:
-        raise BadRunDirectory(f"{directory}: jobs.jsonl is not in its format: {e}") from e
+        raise BadRunDirectory(f"{directory}: jobs.jsonl or leaks.json is not in its format: {e}") from e

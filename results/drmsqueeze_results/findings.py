@@ -24,6 +24,7 @@ INJECTOR_KILLED = "injector-killed"
 CLIENT_KILLED = "client-killed"
 KMEMLEAK = "kmemleak"  # in the log too, as a number
 TAINT = "taint"
+LEAK = "leak"
 # What Linux taints itself with while it runs (taint_flags of kernel/panic.c), and which reports of the log account for that.
 _TAINTS = {
     "W": ("it warned", frozenset({"warn"})), "L": ("a soft lockup", frozenset({"soft-lockup"})),
@@ -34,7 +35,7 @@ _TAINTS = {
 _HARMLESS_TAINTS = frozenset("POECUSAIKXTN")
 KINDS = frozenset(
     {rule.kind for rule in RULES if rule.kind != "oom-kill"} | {f"oom-kill-{who}" for who, _ in VICTIMS}
-    | {NOT_RESTORED, MACHINE_SILENT, HOG_KILLED, INJECTOR_KILLED, CLIENT_KILLED, TAINT})
+    | {NOT_RESTORED, MACHINE_SILENT, HOG_KILLED, INJECTOR_KILLED, CLIENT_KILLED, TAINT, LEAK})
 
 
 @dataclass(frozen=True)
@@ -146,6 +147,16 @@ def _fact_findings(data: RunData, matches: Sequence[Match], witnesses: Sequence[
     return found
 
 
+def _leak_findings(data: RunData, expectation: Expectation) -> list[Found]:
+    """One for each kind of thing that there is more of after the run than before it."""
+    return [
+        Found(Finding(LEAK, f"{LEAK}: {count.what}", 1, None, expectation.names(LEAK),
+                      f"{count.what}: {count.before} before the run, {count.after} after everybody had gone"
+                      f" ({data.leaks.waited_s or 0:.1f} s were given; up to {count.allowed} more would be noise)"), Severity.ERROR)
+        for count in data.leaks.grown
+    ]
+
+
 def gather(data: RunData, matches: Sequence[Match], witnesses: Sequence[Witness], restored: object,
            expectation: Expectation) -> list[Found]:
     """All findings of a run, one per signature, in the order in which they were first seen."""
@@ -153,4 +164,5 @@ def gather(data: RunData, matches: Sequence[Match], witnesses: Sequence[Witness]
     # The log has no more than their number.
     found = leaks + _log_findings([m for m in matches if not (leaks and m.kind == KMEMLEAK)], under_pressure(data), expectation)
     found += _fact_findings(data, matches, witnesses, restored, expectation)
+    found += _leak_findings(data, expectation)
     return sorted(found, key=lambda f: (f.finding.first_s is None, f.finding.first_s or 0.0))

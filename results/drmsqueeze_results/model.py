@@ -199,6 +199,31 @@ class Pressure:
 
 
 @dataclass(frozen=True)
+class LeakCount:
+    """How many of a thing the kernel held before a run and after it; up to `allowed` more are noise."""
+
+    what: str
+    before: int
+    after: int
+    allowed: int
+
+
+@dataclass(frozen=True)
+class Leaks:
+    """What a run left behind. Not `compared`: why not. `waited_s`: for how long things were given time to go back (guest seconds)."""
+
+    compared: bool
+    reason: str | None
+    waited_s: float | None
+    counts: tuple[LeakCount, ...]
+
+    @property
+    def grown(self) -> tuple[LeakCount, ...]:
+        """What did not come back."""
+        return tuple(count for count in self.counts if count.after - count.before > count.allowed) if self.compared else ()
+
+
+@dataclass(frozen=True)
 class Finding:
     """Something that a person must see. `signature` is equal for the same bug on two machines."""
 
@@ -304,6 +329,7 @@ class Run:
     lockdep: LockdepVerdict | None = None
     first_witness: str | None = None
     stalls: tuple[Stall, ...] = ()
+    leaks: Leaks | None = None
     schema: str = "drmsqueeze.run/1"
 
     @property

@@ -295,7 +295,8 @@ def consider(run_dir: Path) -> Judgement:
         pressure=_pressure(data), findings=tuple(f.finding for f in found), witnesses=signs, restored=restored,
         timing_s=facts.timing_s, phases=_phases(data, decided), first_witness=witnesses.first(signs), stalls=_stalls(data, decided),
         stressors=tuple(from_plain(StressorReport, report) for report in data.stressors),
-        lockdep=lockdep.verdict(data.console, data.environment))
+        lockdep=lockdep.verdict(data.console, data.environment),
+        leaks=data.leaks)
     return Judgement(run, data, decided, blocked, _chains(data, decided, blocked))
 
 

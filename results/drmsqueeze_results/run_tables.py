@@ -55,6 +55,19 @@ def witnesses_grid(run: Run) -> Grid:
     return Grid("Witnesses", ("witness", "first at", "last at", "times", "what"), (False, True, True, True, False), rows)
 
 
+def leaks_grid(run: Run) -> Grid:
+    """What was counted before and after the run and did not come to the same, or why nothing was compared."""
+    leaks = run.leaks
+    if leaks is None or not leaks.compared:
+        rows = (("not compared", leaks.reason or "", "", ""),) if leaks else ()
+        return Grid("Left behind", ("what", "before", "after", ""), (False, True, True, False), rows)
+    rows = tuple((count.what, _cell(count.before), _cell(count.after),
+                  "leak" if count in leaks.grown else f"{count.allowed} more would be noise" if count.after > count.before else "less")
+                 for count in leaks.counts if count.after != count.before)
+    return Grid("Left behind", ("what", "before", "after", ""), (False, True, True, False),
+                rows or ((f"nothing: {len(leaks.counts)} counts are as before", "", "", ""),))
+
+
 def run_grids(run: Run) -> tuple[Grid, ...]:
     """All tables of a run that have something in them."""
     counts = tuple(
@@ -63,4 +76,4 @@ def run_grids(run: Run) -> tuple[Grid, ...]:
         for report in run.stressors if report.counts)
     tables = tuple(_grid(table) for tables in [part.tables for part in run.stressors] + [part.tables for part in run.injections]
                    for table in tables)
-    return tuple(grid for grid in (phases_grid(run), injections_grid(run), *counts, *tables) if grid.rows)
+    return tuple(grid for grid in (phases_grid(run), injections_grid(run), leaks_grid(run), *counts, *tables) if grid.rows)

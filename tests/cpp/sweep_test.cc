@@ -2,7 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "stressors/sweep/census.h"
+#include "agent/census.h"
 #include "stressors/sweep/fault_sites.h"
 #include "stressors/sweep/operation.h"
 #include "stressors/sweep/round.h"

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#include "stressors/sweep/census.h"
+#include "agent/census.h"
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstring>
 #include <fcntl.h>
 #include <filesystem>
 #include <sstream>
@@ -57,6 +58,21 @@ void write_to(const UniqueFd &fd, std::string_view value)
 {
 	if (fd.valid() && pwrite(fd.get(), value.data(), value.size(), 0) < 0)
 		return; /* a cache that cannot be shrunk is counted as it is */
+}
+
+/* From the beginning, and without an open. */
+Result<std::string> read_again(const UniqueFd &fd)
+{
+	std::string text;
+	std::array<char, 16384> part{};
+	for (;;) {
+		ssize_t got = pread(fd.get(), part.data(), part.size(), static_cast<off_t>(text.size()));
+		if (got < 0)
+			return Error{errno, std::string("/proc/slabinfo: ") + strerror(errno)};
+		if (got == 0)
+			return text;
+		text.append(part.data(), static_cast<size_t>(got));
+	}
 }
 
 std::map<std::string, int64_t> counters_of(std::string_view vmstat)
@@ -149,6 +165,7 @@ CensusTaker::CensusTaker(Root root) : root_(std::move(root))
 	drop_caches_ = open_knob(root_.path("/proc/sys/vm/drop_caches"));
 	write_to(drop_caches_, "4"); /* drops nothing; no line in the log from now on (fs/drop_caches.c) */
 	stat_refresh_ = open_knob(root_.path("/proc/sys/vm/stat_refresh"));
+	slabinfo_ = UniqueFd(open(root_.path("/proc/slabinfo").c_str(), O_RDONLY | O_CLOEXEC));
 }
 
 Result<Census> CensusTaker::take() const
@@ -162,7 +179,7 @@ Result<Census> CensusTaker::take() const
 		write_to(cache, "1");
 	write_to(stat_refresh_, "1");
 	Census census;
-	auto slabinfo = root_.read("/proc/slabinfo");
+	auto slabinfo = read_again(slabinfo_);
 	auto zoneinfo = root_.read("/proc/zoneinfo");
 	auto vmstat = root_.read("/proc/vmstat");
 	for (const auto *text : {&slabinfo, &zoneinfo, &vmstat})

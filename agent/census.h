@@ -23,8 +23,9 @@ namespace drmsqueeze
 using Census = std::map<std::string, int64_t>;
 
 /**
- * Counts everything. The files that it writes stay open: each open of a file of sysfs leaves an object that is freed
- * seconds later (kernfs_unlink_open_file(), kfree_rcu), and the counting must not be what is counted.
+ * Counts everything. Its files stay open: each open of a file of sysfs leaves an object that is freed seconds later
+ * (kernfs_unlink_open_file(), kfree_rcu), and the counting must not be what is counted. Nor may anything be opened
+ * between the shrinking and the counting: the slab that the new file comes from would count as full.
  */
 class CensusTaker
 {
@@ -39,6 +40,7 @@ private:
 	std::vector<UniqueFd> shrink_; /* one of each cache */
 	UniqueFd drop_caches_;
 	UniqueFd stat_refresh_;
+	UniqueFd slabinfo_;
 };
 
 /* The parts, for tests. */

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT */
+#include "agent/leak_watch.h"
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "agent/clock.h"
+#include "agent/control.h"
+
+namespace drmsqueeze
+{
+
+namespace
+{
+
+constexpr const char *kSlabs = "/sys/kernel/slab";
+constexpr const char *kGemObjects = "GEM objects (shmem files)";
+/* Those that no process has: what the kernel itself holds. */
+constexpr const char *kOpenFiles = "open files that no process has (sync files, dma-bufs)";
+constexpr const char *kShmemPages = "pages shmem";
+
+/*
+ * Of the census' slabs: GEM objects of every driver that lets drm_gem_object_init() make a shmem file
+ * (drivers/gpu/drm/drm_gem.c), and open files, which sync files, dma-bufs and DRM clients are.
+ */
+constexpr struct {
+	const char *slab;
+	const char *what;
+} kNamedSlabs[] = {
+	{"slab shmem_inode_cache", kGemObjects},
+	{"slab filp", kOpenFiles},
+};
+
+/* Caches of GPU drivers and of what they share, by the beginning of their names (kmem_cache_create() below drivers/gpu). */
+constexpr std::array kDriverCaches = {"drm_", "gpu_", "ttm", "i915_", "intel_context", "xe_", "amdgpu_",
+				      "panthor", "lima_", "virtio-gpu"};
+
+struct Watched {
+	std::string_view begins;
+	int64_t allowed;
+};
+constexpr std::array<Watched, 12> kWatched = {{
+	{"dma-bufs", 0},
+	{kGemObjects, 0},
+	{"open files", 2}, /* some are freed late */
+	{"pins", 0},
+	{"pages shmem", 0},
+	{"pages iommu", 0},
+	{"pages secondary tables", 0},
+	{"pages other", 64},
+	{"cache ", 64},
+	{"cgroups", 0},
+	{"processes", 0},
+	{"module references", 0},
+}};
+
+bool is_driver_cache(std::string_view name)
+{
+	return std::any_of(kDriverCaches.begin(), kDriverCaches.end(),
+			   [&](std::string_view begins) { return name.starts_with(begins); });
+}
+
+/* SLUB merges caches of one size; such a cache counts what is in all of them, and is allowed more noise. */
+void count_driver_caches(const Root &root, Census &census)
+{
+	std::error_code error;
+	for (const auto &entry : std::filesystem::directory_iterator(root.path(kSlabs), error)) {
+		std::string name = entry.path().filename();
+		if (!is_driver_cache(name))
+			continue;
+		auto objects = root.read(std::string(kSlabs) + "/" + name + "/objects");
+		if (objects)
+			census["cache " + name + (entry.is_symlink(error) ? " (merged)" : "")] =
+				std::strtol(objects->c_str(), nullptr, 10);
+	}
+}
+
+} // namespace
+
+std::optional<int64_t> allowed_growth(std::string_view what)
+{
+	for (const Watched &watched : kWatched)
+		if (what.starts_with(watched.begins))
+			return watched.allowed;
+	return {};
+}
+
+/* "NAME SIZE REFERENCES USERS STATE ADDRESS" */
+void count_module_references(std::string_view modules, Census &census)
+{
+	std::istringstream lines{std::string(modules)};
+	for (std::string line; std::getline(lines, line);) {
+		std::istringstream words(line);
+		std::string name;
+		int64_t size = 0;
+		int64_t references = 0;
+		if (words >> name >> size >> references)
+			census["module references " + name] = references;
+	}
+}
+
+void count_cgroups(std::string_view stat, Census &census)
+{
+	std::istringstream words{std::string(stat)};
+	std::string name;
+	for (int64_t value = 0; words >> name >> value;) {
+		if (name == "nr_descendants")
+			census["cgroups"] = value;
+		if (name == "nr_dying_descendants")
+			census["cgroups that were removed and are still held"] = value;
+	}
+}
+
+/* "PID (NAME) STATE PPID PGRP SESSION TTY TPGID FLAGS ...", proc_pid_stat(5); the name may hold anything. */
+int64_t count_processes(const Root &root)
+{
+	constexpr uint64_t kKernelThread = 0x00200000; /* PF_KTHREAD, include/linux/sched.h */
+	int64_t processes = 0;
+	for (const std::string &file : root.glob("/proc/[0-9]*/stat")) {
+		auto text = Root().read(file);
+		size_t name_end = text ? text->rfind(')') : std::string::npos;
+		if (name_end == std::string::npos)
+			continue; /* gone meanwhile */
+		std::istringstream words(text->substr(name_end + 1));
+		std::string state;
+		std::string skip;
+		uint64_t flags = 0;
+		if (words >> state >> skip >> skip >> skip >> skip >> skip >> flags)
+			processes += !(flags & kKernelThread) && state != "Z";
+	}
+	return processes;
+}
+
+/* The agent's own, opened while it ran, among them. */
+int64_t count_descriptors(const Root &root)
+{
+	return static_cast<int64_t>(root.glob("/proc/[0-9]*/fd/*").size());
+}
+
+Result<Census> LeakWatch::count() const
+{
+	auto all = CensusTaker(root_).take();
+	if (!all)
+		return all.error();
+	Census census;
+	for (const auto &[what, value] : *all)
+		if (allowed_growth(what))
+			census[what] = value;
+	for (const auto &named : kNamedSlabs)
+		if (auto slab = all->find(named.slab); slab != all->end())
+			census[named.what] = slab->second;
+	census[kOpenFiles] -= count_descriptors(root_);
+	/* What this process shares with its children is there until it ends. */
+	census[kGemObjects] -= shared_memory_made().count;
+	census[kShmemPages] -= shared_memory_made().pages;
+	count_driver_caches(root_, census);
+	if (auto modules = root_.read("/proc/modules"))
+		count_module_references(*modules, census);
+	if (auto stat = root_.read("/sys/fs/cgroup/cgroup.stat"))
+		count_cgroups(*stat, census);
+	census["processes"] = count_processes(root_);
+	return census;
+}
+
+Status LeakWatch::begin()
+{
+	auto census = count();
+	if (!census)
+		return census.error();
+	before_ = std::move(*census);
+	return {};
+}
+
+Status LeakWatch::end(int64_t limit_ns, const std::function<void()> &meanwhile)
+{
+	constexpr int64_t kPoll = 100 * kNsPerMs;
+	for (int64_t begin = now_ns();; sleep_ns(kPoll)) {
+		meanwhile();
+		auto census = count();
+		if (!census) {
+			give_up(census.error().reason);
+			return census.error();
+		}
+		after_ = std::move(*census);
+		waited_ns_ = now_ns() - begin;
+		reason_.clear();
+		auto grown = growth(before_, after_, 1);
+		if (waited_ns_ > limit_ns || std::none_of(grown.begin(), grown.end(), [](const Growth &more) {
+			    return more.count > allowed_growth(more.what).value_or(INT64_MAX);
+		    }))
+			return {};
+	}
+}
+
+void LeakWatch::give_up(std::string reason)
+{
+	reason_ = std::move(reason);
+	after_.clear();
+}
+
+std::string LeakWatch::report() const
+{
+	nlohmann::json report = {{"compared", reason_.empty()},
+				 {"reason", reason_.empty() ? nlohmann::json() : nlohmann::json(reason_)},
+				 {"waited_s", static_cast<double>(waited_ns_) / kNsPerS},
+				 {"counts", nlohmann::json::array()}};
+	for (const auto &[what, count] : after_) {
+		auto was = before_.find(what);
+		report["counts"].push_back({{"what", what},
+					    {"before", was == before_.end() ? 0 : was->second},
+					    {"after", count},
+					    {"allowed", allowed_growth(what).value_or(0)}});
+	}
+	return report.dump(1) + "\n";
+}
+
+} // namespace drmsqueeze
