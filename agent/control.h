@@ -35,8 +35,8 @@ struct Control {
 	std::atomic<uint32_t> evidence_done;
 	std::atomic<uint32_t> last_look_wanted; /* of those who look every so often: the run is through */
 	std::atomic<uint32_t> last_looks;       /* how many of them have had it */
-	std::atomic<uint32_t> finished; /* the supervisor has nothing left to do */
-	std::atomic<bool> stuck;        /* a job hung, or a client cannot be killed: what they hold stays with them */
+	std::atomic<uint32_t> finished;         /* the supervisor has nothing left to do */
+	std::atomic<bool> stuck; /* a job hung, or a client cannot be killed: what they hold stays with them */
 
 	/* The scenario's phases, which the guardian goes through while clients run. */
 	std::atomic<bool> resting;

@@ -41,11 +41,19 @@ constexpr Source kSources[] = {
 };
 
 /*
- * In the directory of a card: the DRM core's, and those of drivers that only look. No wildcard: reading amdgpu_gpu_recover
- * resets the GPU, and amdgpu_evict_vram evicts.
+ * In the directory of a card: the DRM core's, and those of drivers that only look. No wildcard: reading
+ * amdgpu_gpu_recover resets the GPU, and amdgpu_evict_vram evicts.
  */
 constexpr const char *kCardFiles[] = {
-	"name", "clients", "gem_names", "gem", "gems", "gpuvas", "gpu", "i915_gem_objects", "amdgpu_fence_info",
+	"name",
+	"clients",
+	"gem_names",
+	"gem",
+	"gems",
+	"gpuvas",
+	"gpu",
+	"i915_gem_objects",
+	"amdgpu_fence_info",
 	"amdgpu_gem_info",
 };
 
@@ -81,7 +89,8 @@ void copy_fdinfo(const Root &root, const Recorder &recorder, Control &control)
 	std::error_code error;
 	for (const auto &process : std::filesystem::directory_iterator(root.path("/proc"), error)) {
 		std::string pid = process.path().filename().string();
-		auto comm = is_task_id(pid) ? root.read("/proc/" + pid + "/comm") : Result<std::string>(Error{ENOENT, ""});
+		auto comm =
+			is_task_id(pid) ? root.read("/proc/" + pid + "/comm") : Result<std::string>(Error{ENOENT, ""});
 		if (!comm || trimmed(*comm) != kClientComm)
 			continue;
 		std::error_code gone;
@@ -167,8 +176,8 @@ int run_evidence(const Root &root, const Recorder &recorder, Control &control, i
 			FileSender sender(recorder, control, "evidence/blocked-reads.txt");
 			for (const Expendables::Piece *piece : readers.blocked()) {
 				auto stack = root.read(fmt::format("/proc/self/task/{}/stack", piece->tid.load()));
-				sender.append(fmt::format("{} did not come back for {} ms; its reader's stack:\n{}\n", piece->name,
-							  (now_ns() - piece->begun_ns) / kNsPerMs,
+				sender.append(fmt::format("{} did not come back for {} ms; its reader's stack:\n{}\n",
+							  piece->name, (now_ns() - piece->begun_ns) / kNsPerMs,
 							  stack ? *stack : stack.error().reason));
 			}
 		});

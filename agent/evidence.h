@@ -20,8 +20,8 @@ namespace drmsqueeze
 void collect_stacks(const Root &root, const std::function<void(std::string_view)> &sink);
 
 /**
- * Body of the process: sleeps until evidence is wanted, sends it, says so. A read that has not come back after @limit_ns
- * is a witness "debugfs-blocked PATH", and evidence/blocked-reads.txt has its stack.
+ * Body of the process: sleeps until evidence is wanted, sends it, says so. A read that has not come back after
+ * @limit_ns is a witness "debugfs-blocked PATH", and evidence/blocked-reads.txt has its stack.
  */
 int run_evidence(const Root &root, const Recorder &recorder, Control &control, int64_t limit_ns);
 

@@ -34,9 +34,10 @@ constexpr struct {
 	{"slab filp", kOpenFiles},
 };
 
-/* Caches of GPU drivers and of what they share, by the beginning of their names (kmem_cache_create() below drivers/gpu). */
-constexpr std::array kDriverCaches = {"drm_", "gpu_", "ttm", "i915_", "intel_context", "xe_", "amdgpu_",
-				      "panthor", "lima_", "virtio-gpu"};
+/* Caches of GPU drivers and of what they share, by the beginning of their names (kmem_cache_create() below
+ * drivers/gpu). */
+constexpr std::array kDriverCaches = {"drm_", "gpu_",    "ttm",     "i915_", "intel_context",
+				      "xe_",  "amdgpu_", "panthor", "lima_", "virtio-gpu"};
 
 struct Watched {
 	std::string_view begins;

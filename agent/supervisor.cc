@@ -105,9 +105,8 @@ Status Supervisor::set_up()
 		return offset.error();
 	control_.log_offset_ns.store(*offset);
 
-	auto evidence = spawn("drmsq-evidence", kFirstOomKilled, [this] {
-		return run_evidence(Root(), recorder_, control_, scaled(kReadLimit));
-	});
+	auto evidence = spawn("drmsq-evidence", kFirstOomKilled,
+			      [this] { return run_evidence(Root(), recorder_, control_, scaled(kReadLimit)); });
 	if (!evidence)
 		return evidence.error();
 	auto watcher = spawn("drmsq-watcher", kNeverOomKilled,
@@ -222,9 +221,9 @@ void Supervisor::release_all()
 		kNoClient,
 		{.fate = Fate::lost, .flags = kAfterRelease, .reason = "fence through, its memory never read back"},
 		{JobEntry::signalled});
-	if (table_.end_all(kNoClient, {.fate = Fate::hung,
-				       .flags = kAfterRelease,
-				       .reason = "unsignalled after release and grace"}))
+	if (table_.end_all(
+		    kNoClient,
+		    {.fate = Fate::hung, .flags = kAfterRelease, .reason = "unsignalled after release and grace"}))
 		control_.stuck.store(true);
 	control_.phase.store(Phase::over);
 }

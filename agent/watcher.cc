@@ -38,7 +38,8 @@ void look_until_the_end(Control &control, int64_t period_ns, const std::function
 	for (bool last = false; !last;) {
 		last = control.last_look_wanted.load() != 0;
 		look();
-		for (int64_t begin = now_ns(); !last && now_ns() - begin < period_ns && control.last_look_wanted.load() == 0;)
+		for (int64_t begin = now_ns();
+		     !last && now_ns() - begin < period_ns && control.last_look_wanted.load() == 0;)
 			sleep_ns(kSlice);
 	}
 	control.last_looks.fetch_add(1);
@@ -70,7 +71,8 @@ std::string taint_letters(uint64_t bits)
 	std::string letters;
 	for (unsigned bit = 0; bit < 64; bit++)
 		if (bits >> bit & 1)
-			letters += bit < kTaintLetters.size() ? std::string(1, kTaintLetters[bit]) : fmt::format("#{}", bit);
+			letters += bit < kTaintLetters.size() ? std::string(1, kTaintLetters[bit])
+							      : fmt::format("#{}", bit);
 	return letters;
 }
 
@@ -118,7 +120,8 @@ int run_watcher(const Root &root, const Recorder &recorder, Control &control, in
 		look_until_the_end(control, kShortestPeriod, [&] { collect_coredumps(root, recorder, control, seen); });
 	});
 	if (!status)
-		recorder.put({.kind = Kind::witness, .a = status.error().code, .text = "evidence-incomplete devcoredump"});
+		recorder.put(
+			{.kind = Kind::witness, .a = status.error().code, .text = "evidence-incomplete devcoredump"});
 	BlockedTasks tasks(root, blocked_limit_ns);
 	look_until_the_end(control, period, [&] {
 		tasks.look(now_ns(), [&](const LongBlocked &task) { report_blocked(task, recorder, control); });

@@ -24,8 +24,9 @@ uint64_t taint_of(const Root &root);
 
 /**
  * Saves what drivers left in /sys/class/devcoredump and is not in @seen yet: the first MiB as
- * evidence/devcoredump-NAME.bin, a witness "devcoredump NAME DRIVER". Then lets the kernel free it, since a device makes
- * no other while there is one. The fifth of a run is left: dumps take memory, and drivers without a reader make one only.
+ * evidence/devcoredump-NAME.bin, a witness "devcoredump NAME DRIVER". Then lets the kernel free it, since a device
+ * makes no other while there is one. The fifth of a run is left: dumps take memory, and drivers without a reader make
+ * one only.
  */
 void collect_coredumps(const Root &root, const Recorder &recorder, Control &control, std::set<std::string> &seen);
 

@@ -13,10 +13,10 @@
 #include <fnmatch.h>
 #include <map>
 
+#include "agent/census.h"
 #include "agent/clock.h"
 #include "agent/kernel_log.h"
 #include "stressors/stressor.h"
-#include "agent/census.h"
 #include "stressors/sweep/round.h"
 
 namespace drmsqueeze

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Evidence is collected although a read blocks: a FIFO without a writer stands for a file whose lock is held for good. */
+/* Evidence is collected although a read blocks: a FIFO without a writer stands for a file whose lock is held for good.
+ */
 #include "agent/evidence.h"
 
 #include <fcntl.h>
@@ -112,7 +113,8 @@ TEST_F(EvidenceTest, AReadThatBlocksIsEvidenceAndHidesNothing)
 	EXPECT_THAT(witnesses_[1], HasSubstr("bufinfo"));
 	EXPECT_THAT(files_["evidence/blocked-reads.txt"], HasSubstr("bufinfo did not come back for "));
 	EXPECT_THAT(files_["evidence/blocked-reads.txt"], HasSubstr("sync/info did not come back for "));
-	EXPECT_THAT(files_, Contains(Pair("evidence/dri-0-clients.txt", "command tgid\n"))) << "after the one that blocked";
+	EXPECT_THAT(files_, Contains(Pair("evidence/dri-0-clients.txt", "command tgid\n")))
+		<< "after the one that blocked";
 	EXPECT_THAT(files_["evidence/stacks.txt"], HasSubstr("panfrost_mmu"));
 	EXPECT_THAT(files_, Not(Contains(Key("evidence/dma-buf-bufinfo.txt"))));
 }

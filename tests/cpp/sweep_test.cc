@@ -142,9 +142,10 @@ TEST(Census, DropsCachesAtTheBeginningOfTheFileWithAValueThatItTakes)
 
 TEST(Rounds, AWarningReadsTheSameOnEveryMachine)
 {
-	EXPECT_EQ(brief_of_warning(
-			  "WARNING: CPU: 1 PID: 69 at /home/me/.cache/x/modules/0a1b/panfrost/panfrost_mmu.c:339 f+0x7a"),
-		  "WARNING: panfrost/panfrost_mmu.c:339 f+0x7a");
+	EXPECT_EQ(
+		brief_of_warning(
+			"WARNING: CPU: 1 PID: 69 at /home/me/.cache/x/modules/0a1b/panfrost/panfrost_mmu.c:339 f+0x7a"),
+		"WARNING: panfrost/panfrost_mmu.c:339 f+0x7a");
 	EXPECT_EQ(brief_of_warning("WARNING: CPU: 0 PID: 7 at drivers/iommu/io-pgtable-arm.c:660 f+0x1"),
 		  "WARNING: drivers/iommu/io-pgtable-arm.c:660 f+0x1");
 	EXPECT_EQ(brief_of_warning("BUG: kernel NULL pointer dereference, address: 0"),

@@ -106,7 +106,8 @@ TEST(Coredumps, AreKeptOnceAndFreed)
 	EXPECT_STREQ(records[0].text, "devcoredump devcd1 ");
 	EXPECT_STREQ(records[1].text, "evidence/devcoredump-devcd1.bin");
 	EXPECT_STREQ(records[2].text, "the dump");
-	EXPECT_EQ(tree.read("/sys/class/devcoredump/devcd1/data"), "the dump1") << "a plain file takes the write at its end";
+	EXPECT_EQ(tree.read("/sys/class/devcoredump/devcd1/data"), "the dump1")
+		<< "a plain file takes the write at its end";
 }
 
 TEST(Watcher, WhatComesLastIsSeenInTheLastLook)
