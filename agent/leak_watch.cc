@@ -153,7 +153,7 @@ Result<Census> LeakWatch::count() const
 	for (const auto &named : kNamedSlabs)
 		if (auto slab = all->find(named.slab); slab != all->end())
 			census[named.what] = slab->second;
-	census[kOpenFiles] -= count_descriptors(root_);
+	census[kOpenFiles] -= count_descriptors(root_) + shared_memory_made().count;
 	/* What this process shares with its children is there until it ends. */
 	census[kGemObjects] -= shared_memory_made().count;
 	census[kShmemPages] -= shared_memory_made().pages;
