@@ -39,21 +39,27 @@ bool is_task_id(std::string_view name)
 	return !name.empty() && name.find_first_not_of("0123456789") == std::string_view::npos;
 }
 
-void BlockedTasks::look(int64_t now_ns, const std::function<void(const LongBlocked &)> &report)
+void for_each_task(const Root &root, const std::function<void(int64_t tid, const std::string &directory)> &visit)
 {
-	for (auto &[tid, seen] : seen_)
-		seen.still = false;
 	std::error_code error;
-	for (const auto &process : std::filesystem::directory_iterator(root_.path("/proc"), error)) {
+	for (const auto &process : std::filesystem::directory_iterator(root.path("/proc"), error)) {
 		std::string pid = process.path().filename().string();
 		if (!is_task_id(pid))
 			continue;
 		std::error_code gone;
 		for (const auto &task : std::filesystem::directory_iterator(process.path() / "task", gone)) {
 			std::string tid = task.path().filename().string();
-			look_at(fmt::format("/proc/{}/task/{}", pid, tid), std::atoll(tid.c_str()), now_ns, report);
+			visit(std::atoll(tid.c_str()), fmt::format("/proc/{}/task/{}", pid, tid));
 		}
 	}
+}
+
+void BlockedTasks::look(int64_t now_ns, const std::function<void(const LongBlocked &)> &report)
+{
+	for (auto &[tid, seen] : seen_)
+		seen.still = false;
+	for_each_task(root_,
+		      [&](int64_t tid, const std::string &directory) { look_at(directory, tid, now_ns, report); });
 	std::erase_if(seen_, [](const auto &entry) { return !entry.second.still; });
 }
 

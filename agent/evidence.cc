@@ -139,29 +139,20 @@ Status add_sources(Expendables &readers, const Root &root, const Recorder &recor
 
 void collect_stacks(const Root &root, const std::function<void(std::string_view)> &sink)
 {
-	std::error_code error;
-	for (const auto &process : std::filesystem::directory_iterator(root.path("/proc"), error)) {
-		std::string pid = process.path().filename().string();
-		if (!is_task_id(pid))
-			continue;
-		std::error_code gone;
-		for (const auto &task : std::filesystem::directory_iterator(process.path() / "task", gone)) {
-			std::string tid = task.path().filename().string();
-			std::string directory = fmt::format("/proc/{}/task/{}", pid, tid);
-			auto stat = root.read(directory + "/stat");
-			auto comm = root.read(directory + "/comm");
-			if (!stat || !comm)
-				continue;
-			bool blocked = task_state(*stat) == 'D';
-			bool kworker = comm->starts_with("kworker/");
-			if (!blocked && !kworker && !comm->starts_with("irq/"))
-				continue;
-			auto stack = root.read(directory + "/stack");
-			if (!stack || (kworker && !blocked && is_idle_kworker(*stack)))
-				continue;
-			sink(fmt::format("{} ({}) {}\n{}\n", tid, trimmed(*comm), task_state(*stat), *stack));
-		}
-	}
+	for_each_task(root, [&](int64_t tid, const std::string &directory) {
+		auto stat = root.read(directory + "/stat");
+		auto comm = root.read(directory + "/comm");
+		if (!stat || !comm)
+			return;
+		bool blocked = task_state(*stat) == 'D';
+		bool kworker = comm->starts_with("kworker/");
+		if (!blocked && !kworker && !comm->starts_with("irq/"))
+			return;
+		auto stack = root.read(directory + "/stack");
+		if (!stack || (kworker && !blocked && is_idle_kworker(*stack)))
+			return;
+		sink(fmt::format("{} ({}) {}\n{}\n", tid, trimmed(*comm), task_state(*stat), *stack));
+	});
 }
 
 int run_evidence(const Root &root, const Recorder &recorder, Control &control, int64_t limit_ns)
