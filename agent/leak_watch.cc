@@ -4,9 +4,11 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "agent/blocked_tasks.h"
 #include "agent/clock.h"
 #include "agent/control.h"
 
@@ -138,7 +140,17 @@ int64_t count_processes(const Root &root)
 /* The agent's own, opened while it ran, among them. */
 int64_t count_descriptors(const Root &root)
 {
-	return static_cast<int64_t>(root.glob("/proc/[0-9]*/fd/*").size());
+	int64_t descriptors = 0;
+	std::error_code error;
+	for (const auto &process : std::filesystem::directory_iterator(root.path("/proc"), error)) {
+		if (!is_task_id(process.path().filename().string()))
+			continue;
+		std::error_code gone;
+		std::filesystem::directory_iterator files(process.path() / "fd", gone);
+		if (!gone)
+			descriptors += std::distance(begin(files), end(files));
+	}
+	return descriptors;
 }
 
 Result<Census> LeakWatch::count() const

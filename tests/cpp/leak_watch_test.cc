@@ -89,6 +89,17 @@ TEST(LeakWatch, ProcessesAreThoseOfUserSpaceThatLive)
 	EXPECT_EQ(count_processes(tree.root()), 2);
 }
 
+TEST(LeakWatch, DescriptorsAreCountedThoughTwoAreOfOneFile)
+{
+	TemporaryRoot tree;
+	tree.write("/proc/1/fd/0", "console");
+	std::filesystem::create_symlink("0", tree.root().path("/proc/1/fd/1"));
+	std::filesystem::create_symlink("a file that was removed", tree.root().path("/proc/1/fd/2"));
+	tree.write("/proc/27/fd/0", "console");
+	tree.write("/proc/self/fd/0", "console");
+	EXPECT_EQ(count_descriptors(tree.root()), 4);
+}
+
 TEST(LeakWatch, DyingCgroupsAreCountedApart)
 {
 	Census census;
