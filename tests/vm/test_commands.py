@@ -98,9 +98,12 @@ def test_trap_pair(tmp_path: Path) -> None:
         assert fates(run / "run.json") == {fate: 1}
         assert "(planted)" in (run / "console.log").read_text()
     seen = json.loads((tmp_path / "hung/shrinker-waits-for-fence/0000/run.json").read_text())
-    kinds = [witness["kind"] for witness in seen["witnesses"] if witness["kind"] in ("late-fence", "no-progress", "d-state", "hung-task")]
+    order = ["late-fence", "no-progress", "d-state", "hung-task"]
+    kinds = [witness["kind"] for witness in seen["witnesses"] if witness["kind"] in order]
     # The driver's own timeout is shorter than the deadline, and its handler hangs as well.
-    assert seen["first_witness"] == "driver-timeout" and kinds == ["late-fence", "no-progress", "d-state", "hung-task"], seen["witnesses"]
+    assert seen["first_witness"] == "driver-timeout" and kinds == [kind for kind in order if kind in kinds], seen["witnesses"]
+    # Who looks for tasks in state D reads /proc, which takes memory: it may be caught in the trap before it sees one.
+    assert {"late-fence", "no-progress", "hung-task"} <= set(kinds), seen["witnesses"]
     blocked = json.loads((tmp_path / "hung/shrinker-waits-for-fence/0000/evidence/blocked-tasks.json").read_text())["tasks"]
     handler = next(task for task in blocked if task["name"].startswith("irq/"))
     assert "panfrost_mmu_map_fault_addr" in " ".join(handler["frames"]), handler
