@@ -33,7 +33,9 @@ _WAITS: tuple[_Wait, ...] = (
     _Wait("work", _pattern(r"__?flush_work\w*", r"__?flush_workqueue", r"cancel_\w*work_sync", r"__cancel_work\w*")),
     _Wait("lock", _pattern(r"_{0,2}(?:mutex|ww_mutex|rt_mutex)_\w*lock\w*", r"rwsem_down_\w+", r"down_(?:read|write)\w*",
                            r"__?down\w*", r"dma_resv_lock\w*", r"drm_modeset_lock\w*")),
-    _Wait("memory", _pattern(r"reclaim_throttle", r"throttle_direct_reclaim", r"mempool_alloc\w*", r"congestion_wait",
+    # mm/vmscan.c: woken by kswapd alone, once enough is free (pfmemalloc_wait).
+    _Wait("kswapd", _pattern(r"throttle_direct_reclaim")),
+    _Wait("memory", _pattern(r"reclaim_throttle", r"mempool_alloc\w*", r"congestion_wait",
                              r"mem_cgroup_handle_over_high")),
     _Wait("the disk", _pattern(r"io_schedule\w*", r"folio_wait_bit\w*", r"bit_wait_io", r"wait_on_page_\w+")),
     _Wait("completion", _pattern(r"wait_for_completion\w*", r"__wait_for_common")),
@@ -42,12 +44,13 @@ _WAITS: tuple[_Wait, ...] = (
 
 @dataclass(frozen=True)
 class _Role:
-    """What else waits for a task that has this function on its stack: `serves` is the driver whose fences need it."""
+    """What else waits for a task that has this function on its stack: `serves` is the driver whose fences need it, `waited_for_as` what is
+    said of those who wait for the task itself."""
 
     pattern: re.Pattern[str]
     text: str
     serves: str | None = None
-    is_kthreadd: bool = False
+    waited_for_as: str | None = None
 
 
 _ROLES: tuple[_Role, ...] = (
@@ -61,8 +64,8 @@ _ROLES: tuple[_Role, ...] = (
     _Role(_pattern("recover_worker", "msm_gpu_\\w*recover\\w*"), "recovers the GPU", "msm"),
     # lib/test_hmm.c, as the pager of the device-fault stressor uses it: our model's jobs wait for it, on panfrost.
     _Role(_pattern("dmirror_fops_unlocked_ioctl"), "provides the page of a device fault", "panfrost"),
-    _Role(_pattern("balance_pgdat"), "frees memory in the background"),
-    _Role(_pattern("kthreadd"), "makes kernel threads", is_kthreadd=True),
+    _Role(_pattern("balance_pgdat"), "frees memory in the background", waited_for_as="kswapd"),
+    _Role(_pattern("kthreadd"), "makes kernel threads", waited_for_as="kthreadd"),
 )
 
 _RECLAIM = _pattern(r"try_to_free_pages", r"try_to_free_mem_cgroup_pages", r"balance_pgdat", r"drop_slab\w*",
@@ -88,14 +91,14 @@ class Waiter:
     """A blocked task: what it is for, what it was about, and what it waits for.
 
     `under` is the function that allocates; `reclaim` whether it frees memory to get some; `shrinker` the shrinker's own
-    function in which it waits, `notifier` that of an MMU notifier; `serves` the driver whose fences need this task. `waits_for`
-    comes from the stack, `waits` from who_waits, where that knows the task.
+    function in which it waits, `notifier` that of an MMU notifier; `serves` the driver whose fences need this task,
+    `waited_for_as` what others wait for when they wait for it. `waits_for` comes from the stack, `waits` from who_waits, where that knows the task.
     """
 
     task: BlockedTask
     role: str | None
     serves: str | None
-    is_kthreadd: bool
+    waited_for_as: str | None
     under: str | None
     reclaim: bool
     shrinker: str | None
@@ -161,7 +164,7 @@ def waiter(task: BlockedTask, table: Table = Table()) -> Waiter:
     role = next((role for role in _ROLES if _first(frames, role.pattern) is not None), None)
     waits_for = _waits_for(frames)
     shrink, notify = _first(frames, _SHRINK), _first(frames, _NOTIFY)
-    return Waiter(task, role.text if role else None, role.serves if role else None, bool(role and role.is_kthreadd),
+    return Waiter(task, role.text if role else None, role.serves if role else None, role.waited_for_as if role else None,
                   _allocates_under(frames), _first(frames, _RECLAIM) is not None,
                   frames[shrink - 1] if shrink else None, frames[notify - 1] if notify else None, waits_for, table.waits.get(task.pid))
 
@@ -208,8 +211,8 @@ class _Walker:
             return self._behind(waits.fence) if waits.fence.signalled_ms_ago is None else []
         if one.waits_for == "fence":
             return [_Edge(other, f"whose job needs {other.task.name}") for other in self._waiters if other.serves]
-        if one.waits_for == "kthreadd":
-            return [_Edge(other, f"which is {other.task.name}") for other in self._waiters if other.is_kthreadd]
+        if one.waits_for in ("kthreadd", "kswapd"):
+            return [_Edge(other, f"which is {other.task.name}") for other in self._waiters if other.waited_for_as == one.waits_for]
         if one.waits_for == "lock" and waits.holder is not None:
             return [_Edge(other, "which it holds itself" if other is one else f"which {other.task.name} holds")
                     for other in self._waiters if other.task.pid == waits.holder]

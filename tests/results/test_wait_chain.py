@@ -40,6 +40,16 @@ def test_a_circle_over_two_tasks_is_told_once() -> None:
     assert any(box.endswith("which is kthreadd") for box in boxes(chain))
 
 
+def test_chain_through_kswapd() -> None:
+    """A pager that is throttled waits for kswapd, kswapd for a fence, and the fence for the pager's page."""
+    pager = ("throttle_direct_reclaim", "try_to_free_pages", "__alloc_pages_slowpath", "handle_mm_fault", "dmirror_fops_unlocked_ioctl")
+    kswapd = (*IN_SHRINKER, "shrink_node", "balance_pgdat", "kswapd", "kthread")
+    (chain,) = chains([task("drmsq-client", 93, *pager), task("kswapd0", 38, *kswapd)])
+    assert chain.closed and {step.task.pid for step in chain.steps} == {93, 38}
+    assert any(box.endswith("which is kswapd0") for box in boxes(chain)), boxes(chain)
+    assert not any(chain.closed for chain in chains([task("drmsq-client", 93, *pager)]))
+
+
 def test_the_fault_handler_comes_before_the_timeout_worker() -> None:
     worker = (*IN_SHRINKER[:-3], "__vmalloc_node_range_noprof", "__vmalloc_noprof", "panfrost_core_dump", "panfrost_reset", "panfrost_job_timedout",
               "drm_sched_job_timedout", "process_one_work")
