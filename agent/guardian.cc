@@ -114,26 +114,6 @@ public:
 		witness_not_restored();
 	}
 
-	/** What the run has left behind, with everybody gone and all given back. */
-	void count_leaks()
-	{
-		constexpr int64_t kPatience = 3 * kNsPerS;
-		constexpr double kMostScale = 4; /* what is late is late by timers as well, and those are not slower */
-		if (control_.stuck.load())
-			leaks_unknown_ = "something hung, and holds what it has";
-		else if (control_.failed())
-			leaks_unknown_ = "the run could not do its work";
-		if (!leaks_unknown_.empty())
-			return leaks_.give_up(leaks_unknown_);
-		auto meanwhile = [this] {
-			recorder_.put({.kind = Kind::beat, .a = static_cast<int64_t>(control_.jobs_ended.load())});
-			while (waitpid(-1, nullptr, WNOHANG) > 0)
-				; /* the supervisor, and helpers that ended with the run */
-		};
-		auto limit = static_cast<int64_t>(kPatience * std::min(request_.time_scale, kMostScale));
-		static_cast<void>(leaks_.end(limit, meanwhile)); /* an error stands in its report */
-	}
-
 	/** Files for the run directory that need the run's results. */
 	void send_files()
 	{
@@ -157,7 +137,6 @@ public:
 			reports.push_back(std::move(report));
 		}
 		send_file(recorder_, control_, "stressors.json", reports.dump(1) + "\n");
-		send_file(recorder_, control_, "leaks.json", leaks_.report());
 		if (auto rules = Root().read("/sys/kernel/debug/drmsqueeze/shrinker_rules/table"))
 			send_file(recorder_, control_, "evidence/shrinker-rules.txt", *rules);
 		auto environment =
@@ -170,7 +149,37 @@ public:
 			send_file(recorder_, control_, "evidence/kmemleak.txt", leaks);
 	}
 
+	/**
+	 * What the run has left behind, with everybody gone and all given back. Last, for it drops what is cached, and
+	 * the stressors' reports tell of caches.
+	 */
+	void count_leaks()
+	{
+		if (control_.stuck.load())
+			leaks_unknown_ = "something hung, and holds what it has";
+		else if (control_.failed())
+			leaks_unknown_ = "the run could not do its work";
+		if (leaks_unknown_.empty())
+			watch_leaks();
+		else
+			leaks_.give_up(leaks_unknown_);
+		send_file(recorder_, control_, "leaks.json", leaks_.report());
+	}
+
 private:
+	void watch_leaks()
+	{
+		constexpr int64_t kPatience = 3 * kNsPerS;
+		constexpr double kMostScale = 4; /* what is late is late by timers as well, and those are not slower */
+		auto meanwhile = [this] {
+			recorder_.put({.kind = Kind::beat, .a = static_cast<int64_t>(control_.jobs_ended.load())});
+			while (waitpid(-1, nullptr, WNOHANG) > 0)
+				; /* the supervisor, and helpers that ended with the run */
+		};
+		auto limit = static_cast<int64_t>(kPatience * std::min(request_.time_scale, kMostScale));
+		static_cast<void>(leaks_.end(limit, meanwhile)); /* an error stands in its report */
+	}
+
 	std::vector<SampledFile> sampled() const
 	{
 		std::vector<SampledFile> all;
@@ -334,8 +343,8 @@ int run_request(const std::string &journal_file, const Recorder &recorder, Contr
 	}
 	guardian.run();
 	guardian.clean_up();
-	guardian.count_leaks();
 	guardian.send_files();
+	guardian.count_leaks();
 	return control.failed() ? kExitError : 0;
 }
 
