@@ -31,8 +31,8 @@ from drmsqueeze.guest import Guest
 from drmsqueeze.journal import Journal
 from drmsqueeze.kernels import LAB, LabKernel
 from drmsqueeze.machines.qmp import Monitor
-from drmsqueeze.machines.vm import UNTIL_WE_DIE, Recording, Vm, qemu_version
-from drmsqueeze.ring import Ring
+from drmsqueeze.machines.vm import UNTIL_WE_DIE, Recording, Vm, option, qemu_version
+from drmsqueeze.ring import Ring, scratch_in_memory
 from drmsqueeze.scenario import Scenario
 
 SCHEMA = "drmsqueeze.recording/1"
@@ -139,7 +139,7 @@ class Recorder:
 
 def _opened(word: str, open_words: Mapping[str, str]) -> str:
     for name, path in open_words.items():
-        word = word.replace(path.replace(",", ",,"), f"@{name}@")
+        word = word.replace(option(path), f"@{name}@")
     return word
 
 
@@ -185,8 +185,7 @@ class Replay:
         different = list(differences(run, self.recording))
         if different:
             raise UsageError(f"{run}: no exact replay:\n  " + "\n  ".join(different))
-        in_memory = "/dev/shm" if Path("/dev/shm").is_dir() else None
-        self._scratch = tempfile.TemporaryDirectory(prefix="drmsqueeze-replay-", dir=in_memory)
+        self._scratch = scratch_in_memory("drmsqueeze-replay-")
         scratch = Path(self._scratch.name)
         self.console, self.ring, self.gdb_socket = scratch / "console.log", scratch / "ring", scratch / "gdb"
         log = scratch / "log.bin"
@@ -303,7 +302,7 @@ def replay_command(command: Sequence[str], named: Mapping[str, Path]) -> list[st
 
     def place(word: str) -> str:
         for name, path in named.items():
-            word = word.replace(f"@{name}@", str(path).replace(",", ",,"))
+            word = word.replace(f"@{name}@", option(path))
         return re.sub(r"\brr=record\b", "rr=replay", word)
 
     return [place(word) for word in command]

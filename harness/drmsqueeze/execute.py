@@ -2,7 +2,6 @@
 """One run: boot the machine, follow the agent's records to their end, and leave the facts in a run directory."""
 
 import json
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from functools import cached_property
@@ -16,7 +15,7 @@ from drmsqueeze.journal import Journal
 from drmsqueeze.limits import Limits
 from drmsqueeze.machines.vm import BOOT_TIMEOUT_S, Accelerator, Hardware, Vm, choose_accelerator, slowdown
 from drmsqueeze.plan import PlannedRun
-from drmsqueeze.ring import Ring
+from drmsqueeze.ring import Ring, scratch_in_memory
 from drmsqueeze.scenario import Scenario
 
 POLL_S = 0.02
@@ -207,13 +206,12 @@ def execute(lab: Lab, scenario: Scenario, run: PlannedRun, kernel: str, director
     journal = Journal(directory)
     limit_s = time_limit_s(document, time_scale)
     boot_limit_s = BOOT_TIMEOUT_S * slower
-    in_memory = "/dev/shm" if Path("/dev/shm").is_dir() else None
-    with tempfile.TemporaryDirectory(prefix="drmsqueeze-ring-", dir=in_memory) as shared:
+    with scratch_in_memory("drmsqueeze-ring-") as shared:
         ring = Ring(Path(shared) / "ring", request, only_read=lab.record)
-        modules = targets.modules(scenario["target"], scenario["traps"], document["driver_timeout_ms"],
-                                  [stressor["kind"] for stressor in scenario["stressors"]])
-        modules += targets.probes(scenario["injectors"], [stressor["kind"] for stressor in scenario["stressors"]], scenario["traps"],
-                                  judged_by_lockdep=kernel.startswith("lab-debug"))
+        kinds = [stressor["kind"] for stressor in scenario["stressors"]]
+        modules = targets.modules(scenario["target"], scenario["traps"], document["driver_timeout_ms"], kinds)
+        modules += targets.probes(scenario["injectors"], kinds, scenario["traps"],
+                                  judged_by_lockdep=kernels.BASES[guest.spec.base].lockdep)
         hardware = Hardware(**scenario["machine"], devices=tuple(targets.devices(scenario["target"])))
         recorder = exact.Recorder(directory, journal) if lab.record else None
         with Vm(guest, accelerator.name, hardware, modules, directory / "console.log", ring=Path(shared) / "ring",

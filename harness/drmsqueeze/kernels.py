@@ -29,6 +29,8 @@ class Base:
     fragment: Path | None = None
     ram_factor: float = 1.0
     more_ram_mib: int = 0
+    lockdep: bool = False
+    """Whether lockdep looks on."""
 
     def ram_mib(self, asked: int) -> int:
         """What a guest is given whose scenario asks for so much, so that about as much is left for its work as on `lab`."""
@@ -40,7 +42,7 @@ BASES: Mapping[str, Base] = {
     # KASAN's shadow is an eighth of all memory and its quarantine of freed objects up to a thirty-second (mm/kasan/quarantine.c); the
     # rest is a kernel of twice the size, lockdep's tables and kmemleak's objects. Measured, with panfrost loaded and idle: MemAvailable
     # is 202 MB of 256 MiB on lab, 194 of 384 and 300 of 512 on lab-debug.
-    "lab-debug": Base("the same with lockdep, KASAN, kmemleak and debug objects", LAB / "kernel-debug.config", 1.25, 96),
+    "lab-debug": Base("the same with lockdep, KASAN, kmemleak and debug objects", LAB / "kernel-debug.config", 1.25, 96, lockdep=True),
 }
 SOURCE = Path("/usr/src/linux-source-6.12.tar.xz")
 SERIES = "6.12"

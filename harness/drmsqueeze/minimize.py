@@ -130,17 +130,19 @@ class Trials:
         self._recorded: dict[tuple[str, str], list[Trial]] = {}
         self.runs = self.taken = 0
         ledger = directory / LEDGER
-        for line in ledger.read_text().splitlines() if ledger.exists() else ():
+        if not ledger.exists():
+            return
+        whole: list[str] = []
+        for line in ledger.read_text().splitlines():
             try:
                 entry = json.loads(line)
                 recorded = Trial(**entry["result"])
             except (ValueError, TypeError, KeyError):
                 break  # cut off by an interruption; what follows from it is done again
             self._recorded.setdefault((entry["purpose"], entry["sha256"]), []).append(recorded)
-            self.runs += 1
-        whole = ledger.read_text().splitlines()[:self.runs] if self.runs else []
-        if ledger.exists():
-            ledger.write_text("".join(f"{line}\n" for line in whole))
+            whole.append(f"{line}\n")
+        self.runs = len(whole)
+        ledger.write_text("".join(whole))
 
     def trial(self, candidate: Scenario, purpose: str, reserve: int = 0) -> Trial:
         """One trial; the machine that does not come up is tried again. Raises OutOfRuns where fewer than `reserve` would be left."""

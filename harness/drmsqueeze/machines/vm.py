@@ -78,7 +78,7 @@ class Recording:
     icount: str = ICOUNT
 
 
-def _option(path: Path) -> str:
+def option(path: Path | str) -> str:
     """A path as part of one of QEMU's comma-separated options."""
     return str(path).replace(",", ",,")
 
@@ -119,21 +119,21 @@ class Vm:
             "-m", str(guest.ram_mib(hardware.ram_mib)),
             "-kernel", str(guest.kernel.image), "-initrd", str(guest.initramfs),
             "-append", " ".join(f"{name}={value}" for name, value in kernel_arguments.items() if value), "-device", "pvpanic-pci",
-            "-qmp", f"unix:{_option(self.events_socket)},server=on,wait=off",
+            "-qmp", f"unix:{option(self.events_socket)},server=on,wait=off",
         ]
         command_line += [word for device in hardware.devices for word in ("-device", device)]
         if console_log is None:
             command_line += ["-serial", "mon:stdio"]
         elif recording:
             # A BREAK or a character on the serial line is not among what QEMU records; keys of the keyboard are.
-            command_line += ["-chardev", f"file,id=console,path={_option(console_log)}", "-serial", "chardev:console",
-                             "-qmp", f"unix:{_option(self.monitor_socket)},server=on,wait=off",
-                             "-icount", f"{recording.icount},rr=record,rrfile={_option(recording.log)}"]
+            command_line += ["-chardev", f"file,id=console,path={option(console_log)}", "-serial", "chardev:console",
+                             "-qmp", f"unix:{option(self.monitor_socket)},server=on,wait=off",
+                             "-icount", f"{recording.icount},rr=record,rrfile={option(recording.log)}"]
         else:
-            command_line += ["-chardev", f"socket,id=console,path={_option(self._console_socket)},server=on,wait=off,mux=on,"
-                             f"logfile={_option(console_log)}", "-serial", "chardev:console"]
+            command_line += ["-chardev", f"socket,id=console,path={option(self._console_socket)},server=on,wait=off,mux=on,"
+                             f"logfile={option(console_log)}", "-serial", "chardev:console"]
         if ring:
-            command_line += ["-object", f"memory-backend-file,id=ring,share=on,mem-path={_option(ring)},size={ring.stat().st_size}",
+            command_line += ["-object", f"memory-backend-file,id=ring,share=on,mem-path={option(ring)},size={ring.stat().st_size}",
                              "-device", "ivshmem-plain,memdev=ring"]
         self._events = Events(self.events_socket)
         self.command_line = command_line
