@@ -43,7 +43,8 @@ def test_everything_planted_is_found_and_nothing_else(run_one: RunOne) -> None:
     # The first allocation is that of the eventfd itself, and the stack says so.
     assert "do_eventfd" in clean[1][2] and clean[1][3] == "ENOMEM", rows
     for name, words in WRONG.items():
-        hit = [row for row in rows if row[0] == name and row[1] > 0]
+        # What leaks fills slabs: now and then one round has a fourth allocation, of the next slab's page.
+        hit = [row for row in rows if row[0] == name and row[1] > 0 and not row[4].startswith("1 of")]
         assert len(hit) == 3 and all(words in row[6] for row in hit), (name, hit)
 
 
