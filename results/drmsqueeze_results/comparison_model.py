@@ -3,10 +3,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
+from drmsqueeze_results.analysis_model import (DoseResponse, Factorial, Incidence, Interval, Regression, RepeatedBlock, Stratum,
+                                               Trade)
 from drmsqueeze_results.model import LockCycle, ScenarioId
-
-Interval = tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -18,11 +19,29 @@ class PlannedCell:
     level: float
     arm: str
     seed: int
+    rate_hz: float | None = None
+    cluster: int | None = None
+    repeats: int | None = None
+
+    @property
+    def unit(self) -> int:
+        """What is independent of all else: the cluster, and of plans that have none (cold runs) the block."""
+        return self.block if self.cluster is None else self.cluster
+
+
+@dataclass(frozen=True)
+class Design:
+    """How many runs there may be (`kind` "fixed" or "sequential"), and whether each was booted (`cold`) or came from a snapshot."""
+
+    kind: str = "fixed"
+    cold: bool = True
+    most_runs: int | None = None
+    margin: float | None = None
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The plan as it was fixed before the first run."""
+    """The plan as it was fixed before the first run. `rates_hz`: demand rates swept; null as the scenario's stressors say."""
 
     levels: tuple[float, ...]
     runs: int
@@ -30,6 +49,13 @@ class Plan:
     alpha: float
     primary_outcomes: tuple[str, ...]
     order: tuple[PlannedCell, ...]
+    rates_hz: tuple[float | None, ...] = (None,)
+    design: Design | None = None
+
+    @property
+    def settings(self) -> tuple[tuple[float, float | None], ...]:
+        """All (level, rate), from the most memory left to the least."""
+        return tuple((level, rate) for level in sorted(self.levels, reverse=True) for rate in self.rates_hz)
 
 
 @dataclass(frozen=True)
@@ -42,6 +68,14 @@ class Cell:
     arm: str
     status: str
     reason_code: str | None
+    rate_hz: float | None = None
+    cluster: int | None = None
+    repeats: int | None = None
+
+    @property
+    def unit(self) -> int:
+        """See PlannedCell."""
+        return self.block if self.cluster is None else self.cluster
 
     @property
     def usable(self) -> bool:
@@ -90,20 +124,23 @@ class ArmLevel:
 
 @dataclass(frozen=True)
 class Level:
-    """All arms at one level (share of the idle MemAvailable that is left)."""
+    """All arms at one level (share of the idle MemAvailable that is left) and one demand rate (jobs per second)."""
 
     level: float
     arms: Mapping[str, ArmLevel]
+    rate_hz: float | None = None
 
 
 @dataclass(frozen=True)
 class Test:
-    """A test of one outcome between the baseline and another arm; `level` null: over all levels, within blocks.
+    """A test of one outcome between the baseline and another arm; `level` null: over all levels and rates, within blocks.
 
-    `n` is what it rests on: complete blocks (permutation) or runs (exact tests); `differing` of them are blocks in
-    which the arms differ, or runs with the event. `p_attainable` is the smallest p that this n could give; `p_adjusted`
-    is null where the data could not have come out significant. `effect` is the difference, second arm minus first, of
-    mean shares or of shares of runs.
+    `measure` is what a run contributes: the share of its jobs with the outcome ("share"), whether it had any ("runs"), or the
+    median latency of its completed jobs ("latency"). `n` is what it rests on: clusters of complete blocks (permutation) or runs
+    (exact tests); `differing` of them are clusters in which the arms differ, or runs with the event. `p_attainable` is the
+    smallest p that this n could give; `p_adjusted` is null where the data could not have come out significant, and for tests that
+    are not `primary`: those describe, and are never called significant. `effect` is the difference of mean shares or of shares
+    of runs, second arm minus first; of latencies it is the ratio, second by first (`effect_kind`). `interval` is that of the effect.
     """
 
     outcome: str
@@ -116,6 +153,11 @@ class Test:
     p_adjusted: float | None
     p_attainable: float | None
     effect: float | None
+    measure: str = "share"
+    primary: bool = True
+    rate_hz: float | None = None
+    effect_kind: str = "difference"
+    interval: Interval | None = None
 
 
 @dataclass(frozen=True)
@@ -128,14 +170,23 @@ class Bound:
     runs: int
     upper: float
     confidence: float
+    rate_hz: float | None = None
 
 
 @dataclass(frozen=True)
 class Exposure:
-    """What an arm was exposed to; descriptive."""
+    """What an arm was exposed to; descriptive. Rates are jobs with an outcome per 1,000 heap growths, or per 1,000 faults fired.
+
+    `heap_growths`: how often the GPU's touch made a driver give a heap memory; null where the runs do not tell. `faults_fired`:
+    faults that were injected and happened; null where none were injected.
+    """
 
     jobs_submitted: int
     injections_fired: Mapping[str, int]
+    heap_growths: int | None = None
+    faults_fired: int | None = None
+    per_1000_growths: Mapping[str, float] = field(default_factory=dict)
+    per_1000_faults: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -178,6 +229,15 @@ class Comparison:
     exposure: Mapping[str, Exposure]
     verdict: ComparisonVerdict
     lockdep: Mapping[str, ArmLockdep] = field(default_factory=dict)
+    dose_response: tuple[DoseResponse, ...] = ()
+    regression: tuple[Regression, ...] = ()
+    trade: tuple[Trade, ...] = ()
+    incidence: tuple[Incidence, ...] = ()
+    exposure_note: str = ""
+    factorial: Factorial | None = None
+    strata: tuple[Stratum, ...] = ()
+    sequential: Mapping[str, Any] | None = None
+    repeated_blocks: tuple[RepeatedBlock, ...] = ()
 
     @property
     def carried_out(self) -> bool:
