@@ -158,14 +158,22 @@ def _conclude_runs(directory: Path, plan_files: Sequence[Path]) -> int:
     return code
 
 
+def _arms(args: argparse.Namespace) -> list[str]:
+    """The kernels of a comparison, the baseline first. Raises UsageError."""
+    compared = [args.a, args.b, *args.arm]
+    for kernel in compared:
+        kernels.KernelSpec.parse(kernel)
+    twice = sorted({kernel for kernel in compared if compared.count(kernel) > 1})
+    if twice:
+        raise UsageError(f"two arms are `{twice[0]}`")
+    return compared
+
+
 def _do_compare(args: argparse.Namespace) -> int:
     one = scenario.load(args.config)
-    for kernel in (args.a, args.b):
-        kernels.KernelSpec.parse(kernel)
-    if args.a == args.b:
-        raise UsageError(f"both arms are `{args.a}`")
+    compared = _arms(args)
     directory = new_directory(args.out, "compare")
-    plan.make("compare", one, [args.a, args.b], args.runs, args.seed).write(directory / "plan.json")
+    plan.make("compare", one, compared, args.runs, args.seed).write(directory / "plan.json")
     carry_out([directory / "plan.json"], execute.Lab(), directory / "junit.xml", f"{one.name}: {args.a} against {args.b}")
     return _conclude_comparison(directory)
 
@@ -398,10 +406,11 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--record", action="store_true", help="record each run under QEMU's record/replay, for `replay --exact`; one virtual CPU")
     with_runs(run)
     with_out(run)
-    compare = command("compare", _do_compare, "interleaved runs of one scenario on two kernels")
+    compare = command("compare", _do_compare, "interleaved runs of one scenario on two kernels or more")
     compare.add_argument("config", type=Path, metavar="CONFIG")
-    compare.add_argument("--a", required=True, metavar="K", help="the first kernel")
+    compare.add_argument("--a", required=True, metavar="K", help="the first kernel: the baseline that others are held against")
     compare.add_argument("--b", required=True, metavar="K", help="the second kernel")
+    compare.add_argument("--arm", action="append", default=[], metavar="K", help="one more kernel; may be given again")
     with_runs(compare)
     with_out(compare)
     report_command = command("report", _do_report, "judge the runs of a directory again and write report.html anew")

@@ -192,8 +192,9 @@ def execute(lab: Lab, scenario: Scenario, run: PlannedRun, kernel: str, director
     machine_scale = scenario.document.get("time_scale", accelerator.time_scale)
     slower = lab.slowdown(kernel)
     time_scale = machine_scale * slower
-    document = scenario.scaled(time_scale)
-    resolved = Scenario(scenario.document | {"seed": run.seed, "time_scale": machine_scale, "levels": [run.level], "runs": 1})
+    at_rate = scenario.at_rate(run.rate_hz)
+    document = at_rate.scaled(time_scale)
+    resolved = Scenario(at_rate.document | {"seed": run.seed, "time_scale": machine_scale, "levels": [run.level], "runs": 1})
     limits = Limits.of(document["deadline_ms"], time_scale)
     request = {"schema": "drmsqueeze.request/1", "scenario": document, "level": run.level, "seed": run.seed,
                "time_scale": time_scale, "witness_limits_ms": limits.request()}

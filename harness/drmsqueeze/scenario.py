@@ -97,6 +97,9 @@ def _contradictions(document: dict[str, Any]) -> Iterator[str]:
         yield f"/injectors: found {kinds.count(kind)} of kind \"{kind}\"; expected one, for they would write the same knobs"
     if min(document["levels"]) < 1 and "hog" not in kinds:
         yield "/levels: found a level below 1 and no injector of kind \"hog\"; expected one, for nothing else makes a level"
+    if "rates_hz" in document and not any("rate_hz" in stressor for stressor in document["stressors"]):
+        kinds_of_stressors = ", ".join(sorted({stressor["kind"] for stressor in document["stressors"]}))
+        yield f'/rates_hz: found demand rates and no stressor that has "rate_hz" ({kinds_of_stressors}); expected one to put them into'
     for i, injector in enumerate(document["injectors"]):
         ways = sorted({"stressors", "args", "job_file"} & injector.keys())
         if injector["kind"] == "stress-ng" and len(ways) != 1:
@@ -132,6 +135,22 @@ class Scenario:
 
     def __getitem__(self, member: str) -> Any:
         return self.document[member]
+
+    @property
+    def rates_hz(self) -> list[float | None]:
+        """The demand rates that are swept; [None] where the stressors' own are all."""
+        return self.document.get("rates_hz") or [None]
+
+    def at_rate(self, rate_hz: float | None) -> "Scenario":
+        """This scenario at one demand rate, put into every stressor that has one; itself for None."""
+        if rate_hz is None:
+            return self
+        document = copy.deepcopy(self.document)
+        document.pop("rates_hz", None)
+        for stressor in document["stressors"]:
+            if "rate_hz" in stressor:
+                stressor["rate_hz"] = rate_hz
+        return Scenario(document)
 
     def scaled(self, time_scale: float) -> dict[str, Any]:
         """The document with its times as they are on a machine that is so much slower than a board."""

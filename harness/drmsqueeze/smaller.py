@@ -160,8 +160,9 @@ def _sound(document: dict[str, Any]) -> Scenario | None:
 
 
 def at_level(whole: Scenario, level: float) -> Scenario:
-    """The scenario with one level, that is one run, and with nothing expected: so a run fails for as long as what is searched for shows."""
-    candidate = _sound(copy.deepcopy(whole.document) | {"levels": [level], "runs": 1})
+    """The scenario with one level and one demand rate (the first), that is one run, and with nothing expected: so a run fails for as long as
+    what is searched for shows."""
+    candidate = _sound(copy.deepcopy(whole.at_rate(whole.rates_hz[0]).document) | {"levels": [level], "runs": 1})
     assert candidate is not None  # it was a scenario with this level among others
     return candidate
 
