@@ -4,6 +4,7 @@
 import json
 import time
 from collections.abc import Callable, Mapping
+from datetime import datetime, timezone
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -199,6 +200,7 @@ def execute(lab: Lab, scenario: Scenario, run: PlannedRun, kernel: str, director
     request = {"schema": "drmsqueeze.request/1", "scenario": document, "level": run.level, "seed": run.seed,
                "time_scale": time_scale, "witness_limits_ms": limits.request()}
     request |= {name: document[name] for name in ("deadline_ms", "grace_ms", "driver_timeout_ms")}
+    started = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
     directory.mkdir(parents=True)
     (directory / "evidence").mkdir()
     (directory / "scenario.json").write_text(json.dumps(resolved.document, indent=1) + "\n")
@@ -254,7 +256,7 @@ def execute(lab: Lab, scenario: Scenario, run: PlannedRun, kernel: str, director
         "jobs": {"intents": journal.intents, "ended": journal.ended},
         "phases": journal.phases,
         "release": journal.release, "bye": journal.bye, "witnesses": list(journal.witnesses.values()),
-        "timing_s": {"boot": round(hello_at - vm.started, 3), "run": round(over - hello_at, 3)},
+        "started": started, "timing_s": {"boot": round(hello_at - vm.started, 3), "run": round(over - hello_at, 3)},
         "expect": scenario["expect"].get(kernel), "infrastructure_error": broken,
     }
     (directory / "facts.json").write_text(json.dumps(facts, indent=1) + "\n")

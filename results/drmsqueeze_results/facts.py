@@ -100,7 +100,7 @@ class SeenWitness:
 
 @dataclass(frozen=True)
 class Facts:
-    """The contents of facts.json."""
+    """The contents of facts.json. `started`: the host's clock when the run began, ISO 8601 in UTC; null in older runs."""
 
     scenario: ScenarioId
     level: float
@@ -120,6 +120,7 @@ class Facts:
     expect: Mapping[str, Sequence[int | None]] | None
     infrastructure_error: str | None
     phases: tuple[PhaseBegun, ...] = ()
+    started: str | None = None
 
 
 @dataclass(frozen=True)

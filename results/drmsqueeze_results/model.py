@@ -306,7 +306,7 @@ class Timing:
 
 @dataclass(frozen=True)
 class Run:
-    """One run as judged: the contents of run.json. `restored` is true, false or "unknown"."""
+    """One run as judged: the contents of run.json. `restored` is true, false or "unknown"; `started` as in facts.json."""
 
     verdict: Verdict
     scenario: ScenarioId
@@ -330,6 +330,7 @@ class Run:
     first_witness: str | None = None
     stalls: tuple[Stall, ...] = ()
     leaks: Leaks | None = None
+    started: str | None = None
     schema: str = "drmsqueeze.run/1"
 
     @property
