@@ -2,10 +2,9 @@
 #include "agent/blocked_tasks.h"
 
 #include <cstdlib>
-#include <filesystem>
-#include <fmt/format.h>
 
 #include "agent/sampler.h"
+#include "agent/tasks.h"
 
 namespace drmsqueeze
 {
@@ -28,38 +27,13 @@ int64_t switches_of(const std::string &status)
 
 } // namespace
 
-char task_state(std::string_view stat)
-{
-	size_t end = stat.rfind(')');
-	return end == std::string_view::npos || end + 2 >= stat.size() ? '?' : stat[end + 2];
-}
-
-bool is_task_id(std::string_view name)
-{
-	return !name.empty() && name.find_first_not_of("0123456789") == std::string_view::npos;
-}
-
-void for_each_task(const Root &root, const std::function<void(int64_t tid, const std::string &directory)> &visit)
-{
-	std::error_code error;
-	for (const auto &process : std::filesystem::directory_iterator(root.path("/proc"), error)) {
-		std::string pid = process.path().filename().string();
-		if (!is_task_id(pid))
-			continue;
-		std::error_code gone;
-		for (const auto &task : std::filesystem::directory_iterator(process.path() / "task", gone)) {
-			std::string tid = task.path().filename().string();
-			visit(std::atoll(tid.c_str()), fmt::format("/proc/{}/task/{}", pid, tid));
-		}
-	}
-}
-
 void BlockedTasks::look(int64_t now_ns, const std::function<void(const LongBlocked &)> &report)
 {
 	for (auto &[tid, seen] : seen_)
 		seen.still = false;
-	for_each_task(root_,
-		      [&](int64_t tid, const std::string &directory) { look_at(directory, tid, now_ns, report); });
+	for_each_task(root_.path("/proc"), [&](const Task &task) {
+		look_at("/proc/" + task.directory(), std::atoll(task.tid.c_str()), now_ns, report);
+	});
 	std::erase_if(seen_, [](const auto &entry) { return !entry.second.still; });
 }
 

@@ -6,21 +6,11 @@
 #include <functional>
 #include <map>
 #include <string>
-#include <string_view>
 
 #include "agent/root.h"
 
 namespace drmsqueeze
 {
-
-/** State of a task by the text of /proc/PID/stat: "PID (COMM) STATE ..."; COMM may hold anything but NUL. '?': none. */
-char task_state(std::string_view stat);
-
-/** Whether @name is a process or thread of /proc. */
-bool is_task_id(std::string_view name);
-
-/** Every thread of every process under @root, with its directory there ("/proc/PID/task/TID"). */
-void for_each_task(const Root &root, const std::function<void(int64_t tid, const std::string &directory)> &visit);
 
 /** A task that has been in one and the same sleep for longer than the limit. */
 struct LongBlocked {

@@ -5,16 +5,15 @@
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
-#include <filesystem>
 #include <fmt/format.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "agent/blocked_tasks.h"
 #include "agent/clock.h"
 #include "agent/expendable.h"
 #include "agent/file_sender.h"
 #include "agent/process.h"
+#include "agent/tasks.h"
 #include "agent/unique_fd.h"
 
 namespace drmsqueeze
@@ -86,17 +85,13 @@ void copy_file(const char *path, const char *name, const Recorder &recorder, Con
 void copy_fdinfo(const Root &root, const Recorder &recorder, Control &control)
 {
 	FileSender sender(recorder, control, "evidence/fdinfo.txt");
-	std::error_code error;
-	for (const auto &process : std::filesystem::directory_iterator(root.path("/proc"), error)) {
-		std::string pid = process.path().filename().string();
-		auto comm =
-			is_task_id(pid) ? root.read("/proc/" + pid + "/comm") : Result<std::string>(Error{ENOENT, ""});
+	for (const std::string &pid : numbers_in(root.path("/proc"))) {
+		auto comm = root.read("/proc/" + pid + "/comm");
 		if (!comm || trimmed(*comm) != kClientComm)
 			continue;
-		std::error_code gone;
-		for (const auto &file : std::filesystem::directory_iterator(process.path() / "fdinfo", gone)) {
-			std::string fd = file.path().filename().string();
-			auto text = root.read(fmt::format("/proc/{}/fdinfo/{}", pid, fd));
+		std::string directory = "/proc/" + pid + "/fdinfo";
+		for (const std::string &fd : numbers_in(root.path(directory))) {
+			auto text = root.read(fmt::format("{}/{}", directory, fd));
 			if (text && text->find("drm-driver:") != std::string::npos)
 				sender.append(fmt::format("client process {}, descriptor {}\n{}\n", pid, fd, *text));
 		}
@@ -119,12 +114,10 @@ Status add_sources(Expendables &readers, const Root &root, const Recorder &recor
 		add_file(source.path, source.name);
 	if (status)
 		status = readers.add("/proc/*/fdinfo", [&] { copy_fdinfo(root, recorder, control); });
-	std::error_code error;
-	for (const auto &card : std::filesystem::directory_iterator(root.path("/sys/kernel/debug/dri"), error)) {
+	for (const std::string &name : numbers_in(root.path("/sys/kernel/debug/dri"))) {
 		/* The same device again under its other names and as a render node. */
 		constexpr int kFirstNonPrimary = 64;
-		std::string name = card.path().filename().string();
-		if (!is_task_id(name) || std::atoi(name.c_str()) >= kFirstNonPrimary)
+		if (std::atoi(name.c_str()) >= kFirstNonPrimary)
 			continue;
 		for (const char *file : kCardFiles) {
 			std::string path = fmt::format("/sys/kernel/debug/dri/{}/{}", name, file);
@@ -139,7 +132,8 @@ Status add_sources(Expendables &readers, const Root &root, const Recorder &recor
 
 void collect_stacks(const Root &root, const std::function<void(std::string_view)> &sink)
 {
-	for_each_task(root, [&](int64_t tid, const std::string &directory) {
+	for_each_task(root.path("/proc"), [&](const Task &task) {
+		std::string directory = "/proc/" + task.directory();
 		auto stat = root.read(directory + "/stat");
 		auto comm = root.read(directory + "/comm");
 		if (!stat || !comm)
@@ -151,7 +145,7 @@ void collect_stacks(const Root &root, const std::function<void(std::string_view)
 		auto stack = root.read(directory + "/stack");
 		if (!stack || (kworker && !blocked && is_idle_kworker(*stack)))
 			return;
-		sink(fmt::format("{} ({}) {}\n{}\n", tid, trimmed(*comm), task_state(*stat), *stack));
+		sink(fmt::format("{} ({}) {}\n{}\n", task.tid, trimmed(*comm), task_state(*stat), *stack));
 	});
 }
 

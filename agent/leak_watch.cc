@@ -4,13 +4,12 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
-#include <iterator>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "agent/blocked_tasks.h"
 #include "agent/clock.h"
 #include "agent/control.h"
+#include "agent/tasks.h"
 
 namespace drmsqueeze
 {
@@ -122,8 +121,8 @@ int64_t count_processes(const Root &root)
 {
 	constexpr uint64_t kKernelThread = 0x00200000; /* PF_KTHREAD, include/linux/sched.h */
 	int64_t processes = 0;
-	for (const std::string &file : root.glob("/proc/[0-9]*/stat")) {
-		auto text = Root().read(file);
+	for (const std::string &pid : numbers_in(root.path("/proc"))) {
+		auto text = root.read("/proc/" + pid + "/stat");
 		size_t name_end = text ? text->rfind(')') : std::string::npos;
 		if (name_end == std::string::npos)
 			continue; /* gone meanwhile */
@@ -141,15 +140,8 @@ int64_t count_processes(const Root &root)
 int64_t count_descriptors(const Root &root)
 {
 	int64_t descriptors = 0;
-	std::error_code error;
-	for (const auto &process : std::filesystem::directory_iterator(root.path("/proc"), error)) {
-		if (!is_task_id(process.path().filename().string()))
-			continue;
-		std::error_code gone;
-		std::filesystem::directory_iterator files(process.path() / "fd", gone);
-		if (!gone)
-			descriptors += std::distance(begin(files), end(files));
-	}
+	for (const std::string &pid : numbers_in(root.path("/proc")))
+		descriptors += static_cast<int64_t>(numbers_in(root.path("/proc/" + pid + "/fd")).size());
 	return descriptors;
 }
 

@@ -5,13 +5,12 @@
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
-#include <filesystem>
 #include <fmt/format.h>
 #include <fnmatch.h>
-#include <functional>
 #include <unistd.h>
 
 #include "agent/process.h"
+#include "agent/tasks.h"
 #include "agent/unique_fd.h"
 
 namespace drmsqueeze
@@ -21,28 +20,6 @@ namespace
 {
 
 constexpr const char *kMark = "/make-it-fail";
-
-/** The entries of @directory that are numbers; a task's directory may vanish while it is read. */
-std::vector<std::string> numbers_in(const std::string &directory)
-{
-	std::vector<std::string> names;
-	std::error_code error;
-	for (std::filesystem::directory_iterator entry(directory, error), end; !error && entry != end;
-	     entry.increment(error)) {
-		std::string name = entry->path().filename().string();
-		if (name.find_first_not_of("0123456789") == std::string::npos)
-			names.push_back(std::move(name));
-	}
-	return names;
-}
-
-/** Calls @visit with PID and "PID/task/TID" of every task. */
-void for_each_task(const std::string &proc, const std::function<void(const std::string &, const std::string &)> &visit)
-{
-	for (const std::string &pid : numbers_in(proc))
-		for (const std::string &tid : numbers_in(fmt::format("{}/{}/task", proc, pid)))
-			visit(pid, fmt::format("{}/task/{}", pid, tid));
-}
 
 bool is_marked(const std::string &proc, const std::string &task)
 {
@@ -75,9 +52,9 @@ Result<std::vector<std::string>> matching_tasks(const Root &root, const std::str
 		return fnmatch(glob.c_str(), trimmed(*comm).c_str(), 0) == 0;
 	};
 	std::vector<std::string> tasks;
-	for_each_task(root.path("/proc"), [&](const std::string &pid, const std::string &task) {
-		if (is_named_so(task) || is_named_so(pid))
-			tasks.push_back(task);
+	for_each_task(root.path("/proc"), [&](const Task &task) {
+		if (is_named_so(task.directory()) || is_named_so(task.pid))
+			tasks.push_back(task.directory());
 	});
 	if (tasks.empty())
 		return Error{ENOENT, "no thread is named like '" + glob + "'"};
@@ -90,9 +67,9 @@ Result<std::vector<std::string>> matching_tasks(const Root &root, const std::str
 TaskMarks TaskMarks::look(std::string proc)
 {
 	std::vector<std::string> before;
-	for_each_task(proc, [&](const std::string & /*pid*/, const std::string &task) {
-		if (is_marked(proc, task))
-			before.push_back(task);
+	for_each_task(proc, [&](const Task &task) {
+		if (is_marked(proc, task.directory()))
+			before.push_back(task.directory());
 	});
 	return TaskMarks(std::move(proc), std::move(before));
 }
@@ -111,7 +88,8 @@ bool TaskMarks::restore() const
 	constexpr int kPasses = 5;
 	for (int i = 0; i < kPasses; i++) {
 		bool clean = true;
-		for_each_task(proc_, [&](const std::string & /*pid*/, const std::string &task) {
+		for_each_task(proc_, [&](const Task &visited) {
+			std::string task = visited.directory();
 			if (!is_marked(proc_, task) || std::find(before_.begin(), before_.end(), task) != before_.end())
 				return;
 			clean = false;

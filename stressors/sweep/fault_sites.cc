@@ -7,11 +7,12 @@
 #include <charconv>
 #include <cstring>
 #include <fcntl.h>
-#include <filesystem>
 #include <fmt/format.h>
 #include <fnmatch.h>
 #include <sstream>
 #include <unistd.h>
+
+#include "agent/tasks.h"
 
 namespace drmsqueeze
 {
@@ -151,14 +152,10 @@ std::vector<FaultSite> FaultSites::passed() const
 	return text ? parse_fault_sites(*text) : std::vector<FaultSite>();
 }
 
-std::vector<pid_t> threads_named(const Root &root, const std::string &glob)
+std::vector<pid_t> processes_named(const Root &root, const std::string &glob)
 {
 	std::vector<pid_t> found;
-	std::error_code error;
-	for (const auto &entry : std::filesystem::directory_iterator(root.path("/proc"), error)) {
-		std::string pid = entry.path().filename().string();
-		if (pid.find_first_not_of("0123456789") != std::string::npos)
-			continue;
+	for (const std::string &pid : numbers_in(root.path("/proc"))) {
 		auto comm = root.read("/proc/" + pid + "/comm");
 		if (comm && fnmatch(glob.c_str(), trimmed(*comm).c_str(), 0) == 0)
 			found.push_back(static_cast<pid_t>(std::stol(pid)));

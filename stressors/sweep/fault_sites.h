@@ -74,7 +74,7 @@ private:
 	Root root_;
 };
 
-/** Ids of the threads, the kernel's included, whose name matches @glob. */
-std::vector<pid_t> threads_named(const Root &root, const std::string &glob);
+/** Ids of the processes, threads of the kernel among them, whose name matches @glob. */
+std::vector<pid_t> processes_named(const Root &root, const std::string &glob);
 
 } // namespace drmsqueeze

@@ -28,7 +28,7 @@ Result<FailNth> fail_nth_of(const Root &root, const OperationType &type)
 {
 	if (!type.thread)
 		return FailNth::open(root, 0);
-	auto threads = threads_named(root, type.thread);
+	auto threads = processes_named(root, type.thread);
 	if (threads.size() != 1)
 		return Error{ENOENT, fmt::format("{} threads are named like {}", threads.size(), type.thread)};
 	return FailNth::open(root, threads.front());
