@@ -32,8 +32,9 @@ public:
 		int64_t begun_ns = 0;
 	};
 
-	/** Makes a thread that waits until @work is wanted. Errors are the kernel's, of a thread that could not be
-	 * made. */
+	/**
+	 * Makes a thread that waits until @work is wanted. Errors are the kernel's, of a thread that could not be made.
+	 */
 	Status add(std::string name, std::function<void()> work);
 
 	/** Lets every piece go in turn, and on to the next when it is through or @limit_ns have passed. */

@@ -69,8 +69,7 @@ public:
 	/** The run itself. */
 	void run()
 	{
-		if (Status status = leaks_.begin(); !status)
-			leaks_unknown_ = status.error().reason;
+		static_cast<void>(leaks_.begin()); /* an error stands in its report */
 		for (auto &injector : injectors_)
 			if (Status status = injector->prepare(seat_); !status) {
 				control_.fail(status.error().code, status.error().reason);
@@ -156,13 +155,11 @@ public:
 	void count_leaks()
 	{
 		if (control_.stuck.load())
-			leaks_unknown_ = "something hung, and holds what it has";
+			leaks_.give_up("something hung, and holds what it has");
 		else if (control_.failed())
-			leaks_unknown_ = "the run could not do its work";
-		if (leaks_unknown_.empty())
-			watch_leaks();
+			leaks_.give_up("the run could not do its work");
 		else
-			leaks_.give_up(leaks_unknown_);
+			watch_leaks();
 		send_file(recorder_, control_, "leaks.json", leaks_.report());
 	}
 
@@ -311,7 +308,6 @@ private:
 	size_t phase_ = SIZE_MAX; /* none has begun */
 	int64_t phase_began_ = 0;
 	LeakWatch leaks_{Root()};
-	std::string leaks_unknown_; /* why they cannot be told */
 };
 
 /* The tool wrecks machines on purpose: only a guest of our own, or a machine whose owner says so. */

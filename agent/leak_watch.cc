@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -35,8 +36,10 @@ constexpr struct {
 	{"slab filp", kOpenFiles},
 };
 
-/* Caches of GPU drivers and of what they share, by the beginning of their names (kmem_cache_create() below
- * drivers/gpu). */
+/*
+ * Caches of GPU drivers and of what they share, by the beginning of their names (kmem_cache_create() below
+ * drivers/gpu).
+ */
 constexpr std::array kDriverCaches = {"drm_", "gpu_",    "ttm",     "i915_", "intel_context",
 				      "xe_",  "amdgpu_", "panthor", "lima_", "virtio-gpu"};
 
@@ -145,9 +148,10 @@ int64_t count_descriptors(const Root &root)
 	return descriptors;
 }
 
-Result<Census> LeakWatch::count() const
+/* A taker holds a hundred files: one that lived on through the run would be in every child of ours. */
+Result<Census> LeakWatch::count(const CensusTaker &taker) const
 {
-	auto all = CensusTaker(root_).take();
+	auto all = taker.take();
 	if (!all)
 		return all.error();
 	Census census;
@@ -172,9 +176,11 @@ Result<Census> LeakWatch::count() const
 
 Status LeakWatch::begin()
 {
-	auto census = count();
-	if (!census)
+	auto census = count(CensusTaker(root_));
+	if (!census) {
+		give_up(census.error().reason);
 		return census.error();
+	}
 	before_ = std::move(*census);
 	return {};
 }
@@ -182,9 +188,12 @@ Status LeakWatch::begin()
 Status LeakWatch::end(int64_t limit_ns, const std::function<void()> &meanwhile)
 {
 	constexpr int64_t kPoll = 100 * kNsPerMs;
+	if (!before_)
+		return Error{ENODATA, reason_};
+	CensusTaker taker(root_);
 	for (int64_t begin = now_ns();; sleep_ns(kPoll)) {
 		meanwhile();
-		auto census = count();
+		auto census = count(taker);
 		if (!census) {
 			give_up(census.error().reason);
 			return census.error();
@@ -192,7 +201,7 @@ Status LeakWatch::end(int64_t limit_ns, const std::function<void()> &meanwhile)
 		after_ = std::move(*census);
 		waited_ns_ = now_ns() - begin;
 		reason_.clear();
-		auto grown = growth(before_, after_, 1);
+		auto grown = growth(*before_, after_, 1);
 		if (waited_ns_ > limit_ns || std::none_of(grown.begin(), grown.end(), [](const Growth &more) {
 			    return more.count > allowed_growth(more.what).value_or(INT64_MAX);
 		    }))
@@ -213,9 +222,9 @@ std::string LeakWatch::report() const
 				 {"waited_s", static_cast<double>(waited_ns_) / kNsPerS},
 				 {"counts", nlohmann::json::array()}};
 	for (const auto &[what, count] : after_) {
-		auto was = before_.find(what);
+		auto was = before_->find(what);
 		report["counts"].push_back({{"what", what},
-					    {"before", was == before_.end() ? 0 : was->second},
+					    {"before", was == before_->end() ? 0 : was->second},
 					    {"after", count},
 					    {"allowed", allowed_growth(what).value_or(0)}});
 	}

@@ -23,12 +23,13 @@ class LeakWatch
 public:
 	explicit LeakWatch(Root root) : root_(std::move(root)) {}
 
-	/** Before the run; drops caches. The error of a census that cannot be taken. */
+	/** Before the run; drops caches. The error of a census that cannot be taken, which the report then gives. */
 	Status begin();
 
 	/**
 	 * After the run. What has grown is counted again until it is back or @limit_ns is over, for some things go back
-	 * late, by RCU and by work queues; @meanwhile is called before each count.
+	 * late, by RCU and by work queues; @meanwhile is called before each count. Without a count before the run there
+	 * is none after it, and the error is begin()'s.
 	 */
 	Status end(int64_t limit_ns, const std::function<void()> &meanwhile);
 
@@ -39,10 +40,10 @@ public:
 	std::string report() const;
 
 private:
-	Result<Census> count() const;
+	Result<Census> count(const CensusTaker &taker) const;
 
 	Root root_;
-	Census before_;
+	std::optional<Census> before_;
 	Census after_;
 	int64_t waited_ns_ = 0;
 	std::string reason_ = "the run did not come to its end";

@@ -79,6 +79,19 @@ TEST(LeakWatch, WhereTheRunHungNothingIsComparedAndTheReasonIsGiven)
 	EXPECT_TRUE(report["counts"].empty());
 }
 
+TEST(LeakWatch, WhatCouldNotBeCountedBeforeTheRunIsNotComparedAfterIt)
+{
+	TemporaryRoot tree; /* without /proc/slabinfo */
+	LeakWatch watch(tree.root());
+	EXPECT_FALSE(watch.begin());
+	write_machine(tree, 5, 1);
+	EXPECT_FALSE(watch.end(0, [] { ADD_FAILURE() << "it counts"; }));
+	auto report = nlohmann::json::parse(watch.report());
+	EXPECT_FALSE(report["compared"]);
+	EXPECT_NE(report["reason"].get<std::string>().find("/proc/slabinfo"), std::string::npos);
+	EXPECT_TRUE(report["counts"].empty());
+}
+
 TEST(LeakWatch, ProcessesAreThoseOfUserSpaceThatLive)
 {
 	TemporaryRoot tree;
