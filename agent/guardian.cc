@@ -141,10 +141,7 @@ public:
 		auto environment =
 			describe_environment(seat_.root, driver_.name, driver_.module, seat_.idle_available_kib);
 		send_file(recorder_, control_, "environment.json", environment.dump(1) + "\n");
-		auto beat = [this] {
-			recorder_.put({.kind = Kind::beat, .a = static_cast<int64_t>(control_.jobs_ended.load())});
-		};
-		if (std::string leaks = scan_for_leaks(seat_.root, beat); !leaks.empty())
+		if (std::string leaks = scan_for_leaks(seat_.root, [this] { beat(); }); !leaks.empty())
 			send_file(recorder_, control_, "evidence/kmemleak.txt", leaks);
 	}
 
@@ -164,12 +161,15 @@ public:
 	}
 
 private:
+	/** For the time when the supervisor, who beats during the run, is gone. */
+	void beat() { recorder_.put({.kind = Kind::beat, .a = static_cast<int64_t>(control_.jobs_ended.load())}); }
+
 	void watch_leaks()
 	{
 		constexpr int64_t kPatience = 3 * kNsPerS;
 		constexpr double kMostScale = 4; /* what is late is late by timers as well, and those are not slower */
 		auto meanwhile = [this] {
-			recorder_.put({.kind = Kind::beat, .a = static_cast<int64_t>(control_.jobs_ended.load())});
+			beat();
 			while (waitpid(-1, nullptr, WNOHANG) > 0)
 				; /* the supervisor, and helpers that ended with the run */
 		};
