@@ -244,7 +244,7 @@ def execute(lab: Lab, scenario: Scenario, run: PlannedRun, kernel: str, director
     facts = {
         "schema": "drmsqueeze.facts/1",
         "scenario": {"name": scenario.name, "sha256": scenario.sha256, "seed": run.seed},
-        "level": run.level, "arm": run.arm, "index": run.index, "block": run.block,
+        "level": run.level, "rate_hz": run.rate_hz, "arm": run.arm, "index": run.index, "block": run.block,
         "machine": {"kind": "vm", "accelerator": accelerator.name, "ended": ended, "last_beat_s": journal.last_beat_s,
                     "qemu_exit": vm.exit_status, "sysrq_taken": follower.sysrq_taken, "slowdown": slower,
                     "more_ram_mib": guest.ram_mib(hardware.ram_mib) - hardware.ram_mib,

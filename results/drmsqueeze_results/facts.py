@@ -100,7 +100,11 @@ class SeenWitness:
 
 @dataclass(frozen=True)
 class Facts:
-    """The contents of facts.json. `started`: the host's clock when the run began, ISO 8601 in UTC; null in older runs."""
+    """The contents of facts.json.
+
+    `started`: the host's clock when the run began, ISO 8601 in UTC; null in older runs. `rate_hz`: the demand rate that was put into
+    the stressors; null where it is the scenario's own.
+    """
 
     scenario: ScenarioId
     level: float
@@ -121,6 +125,7 @@ class Facts:
     infrastructure_error: str | None
     phases: tuple[PhaseBegun, ...] = ()
     started: str | None = None
+    rate_hz: float | None = None
 
 
 @dataclass(frozen=True)

@@ -306,7 +306,7 @@ class Timing:
 
 @dataclass(frozen=True)
 class Run:
-    """One run as judged: the contents of run.json. `restored` is true, false or "unknown"; `started` as in facts.json."""
+    """One run as judged: the contents of run.json. `restored` is true, false or "unknown"; `started` and `rate_hz` as in facts.json."""
 
     verdict: Verdict
     scenario: ScenarioId
@@ -331,6 +331,7 @@ class Run:
     stalls: tuple[Stall, ...] = ()
     leaks: Leaks | None = None
     started: str | None = None
+    rate_hz: float | None = None
     schema: str = "drmsqueeze.run/1"
 
     @property

@@ -296,7 +296,7 @@ def consider(run_dir: Path) -> Judgement:
         timing_s=facts.timing_s, phases=_phases(data, decided), first_witness=witnesses.first(signs), stalls=_stalls(data, decided),
         stressors=tuple(from_plain(StressorReport, report) for report in data.stressors),
         lockdep=lockdep.verdict(data.console, data.environment),
-        leaks=data.leaks, started=facts.started)
+        leaks=data.leaks, started=facts.started, rate_hz=facts.rate_hz)
     return Judgement(run, data, decided, blocked, _chains(data, decided, blocked))
 
 
