@@ -1,147 +1,137 @@
 # SPDX-License-Identifier: MIT
-"""Plots as SVG text to be put into a page: legible in light and dark, in print, and without colours.
+"""The plots of details: all fates, latency, and memory and pressure as really reached."""
 
-Lines and words take the page's own colour; outcomes are told apart by hatching and arms by marker and dash as well as
-by colours after the set of Okabe and Ito.
-"""
-
-import io
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
-import matplotlib
-import matplotlib.patches
-from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
-from drmsqueeze_results.comparison_model import ArmLevel, Comparison
+from drmsqueeze_results import drawing
+from drmsqueeze_results.comparison_model import ArmLevel, Comparison, Level
+from drmsqueeze_results.drawing import EDGE, FILLS, Plot, Pressure, Row
 from drmsqueeze_results.model import Outcome
-from drmsqueeze_results.tables import TITLES
+from drmsqueeze_results.tables import TITLES, rate_name
 from drmsqueeze_results.verdicts import level_name
 
-INK = "#010203"  # stands for the page's own colour until the SVG is written
-EDGE = "#111111"  # on the fills of outcomes, which are light on either page
+LATENCY = "Latency of the jobs that completed"
 MIN_PSI_INTERVAL_S = 0.5
 MOST_POINTS = 400  # in a line over time
-
-FILLS = {
-    Outcome.COMPLETED: ("#56B4E9", ""), Outcome.FAILED: ("#E69F00", "///"), Outcome.TIMED_OUT: ("#F0E442", "..."),
-    Outcome.STALLED: ("#CC79A7", "xxx"), Outcome.HUNG: ("#D55E00", "\\\\\\"), Outcome.LOST: ("#999999", "---"),
-    Outcome.CORRUPTED: ("#0072B2", "+++"),
-}
-LINES = (("#2389CC", "o", "-"), ("#D55E00", "s", "--"), ("#009E73", "^", "-."), ("#CC79A7", "D", ":"))
-STYLE = {
-    "svg.fonttype": "none", "font.size": 9, "text.color": INK, "axes.edgecolor": INK, "axes.labelcolor": INK,
-    "xtick.color": INK, "ytick.color": INK, "axes.spines.top": False, "axes.spines.right": False, "grid.color": INK,
-    "grid.alpha": 0.15, "hatch.color": EDGE, "hatch.linewidth": 0.6, "legend.frameon": False, "axes.axisbelow": True,
-}
 Samples = Sequence[Mapping[str, float]]
 
 
-def _to_svg(figure: Figure, name: str, label: str) -> str:
-    """The figure as an <svg> element with no reference outside itself; its ids begin with `name`."""
-    out = io.BytesIO()
-    figure.savefig(out, format="svg", transparent=True, bbox_inches="tight",
-                   metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-    svg = out.getvalue().decode()
-    svg = svg[svg.index("<svg"):]
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.S)
-    svg = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', svg)
-    svg = re.sub(r'(url\(|href=")#', rf"\g<1>#{name}-", svg)
-    svg = svg.replace(INK, "currentColor")
-    return re.sub(r'<svg [^>]*?viewBox="([^"]+)"[^>]*>',
-                  rf'<svg class="plot" role="img" aria-label="{label}" viewBox="\1" version="1.1" '
-                  'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink">', svg, count=1)
+def by_rate(levels: Sequence[Level]) -> dict[float | None, list[Level]]:
+    """Levels of each demand rate, in the order in which they come."""
+    groups: dict[float | None, list[Level]] = {}
+    for level in levels:
+        groups.setdefault(level.rate_hz, []).append(level)
+    return groups
 
 
-def _draw(name: str, label: str, size: tuple[float, float], paint: Callable[[Figure], None]) -> str:
-    with matplotlib.rc_context(STYLE | {"svg.hashsalt": name}):
-        figure = Figure(figsize=size)
-        paint(figure)
-        return _to_svg(figure, name, label)
+def heading(rate_hz: float | None) -> str:
+    """What stands above the panels of a rate; empty where rates were not swept."""
+    return "" if rate_hz is None else f"Demand rate {rate_name(rate_hz)}"
 
 
-def _bar(axes: Any, x: float, width: float, arm: ArmLevel) -> None:
-    """One arm at one level as a stack of outcomes; the whisker is the interval of the completed share."""
-    bottom = 0.0
+def kernels(comparison: Comparison) -> list[str]:
+    """The arms as the user named them, in order."""
+    return [arm.kernel for arm in comparison.arms.values()]
+
+
+def _bar(axes: Any, y: float, height: float, arm: ArmLevel, gid: str) -> None:
+    """One arm at one level as a bar of outcomes; the whisker is the interval of the completed share."""
+    left = 0.0
     for outcome in TITLES:
         share = arm.outcomes[outcome.value].share or 0.0
         if share:
             colour, hatch = FILLS[outcome]
-            axes.bar(x, 100 * share, width, 100 * bottom, color=colour, hatch=hatch, edgecolor=EDGE, linewidth=0.6)
-        bottom += share
+            axes.barh(y, 100 * share, height, 100 * left, color=colour, hatch=hatch, edgecolor=EDGE, linewidth=0.6,
+                      gid=f"{gid}-{outcome.value}")
+        left += share
     completed = arm.outcomes[Outcome.COMPLETED.value]
     if completed.interval and completed.interval[0] != completed.interval[1]:
         low, high = (100 * end for end in completed.interval)
-        axes.vlines(x, low, high, color=EDGE, linewidth=1.4)
-        axes.hlines([low, high], x - width / 8, x + width / 8, color=EDGE, linewidth=1.4)
+        axes.hlines(y, low, high, color=EDGE, linewidth=1.4)
+        axes.vlines([low, high], y - height / 4, y + height / 4, color=EDGE, linewidth=1.4)
 
 
-def outcome_shares(comparison: Comparison, name: str) -> str:
-    """Shares of all outcomes over the assigned pressure, arms side by side."""
+def outcome_shares(comparison: Comparison, name: str) -> Plot:
+    """Shares of all fates: a panel for each demand rate, in it the levels, and of each level the arms."""
     keys = list(comparison.arms)
-    width = 0.8 / len(keys)
 
-    def paint(figure: Figure) -> None:
-        axes = figure.subplots()
+    def paint(levels: Sequence[Level], axes: Any) -> None:
+        ids = drawing.numbered()
         ticks: list[tuple[float, str]] = []
-        for group, level in enumerate(comparison.levels):
+        for group, level in enumerate(levels):
             for number, key in enumerate(keys):
-                x = group + (number - (len(keys) - 1) / 2) * width
-                ticks.append((x, key.upper()))
+                y = group * (len(keys) + 0.7) + number
+                mark = drawing.letter(number)
+                ticks.append((y, f"{level_name(level.level)}   {mark}" if not number else mark))
                 if level.arms[key].submitted:
-                    _bar(axes, x, width * 0.9, level.arms[key])
+                    _bar(axes, y, 0.86, level.arms[key], next(ids))
                 else:
-                    axes.text(x, 3, "no data", rotation=90, ha="center", va="bottom")
-            axes.text(group, -0.13, level_name(level.level), ha="center", va="top",
-                      transform=axes.get_xaxis_transform())
-        axes.set_xticks([x for x, _ in ticks], [text for _, text in ticks])
-        axes.tick_params(axis="x", length=0)
-        axes.set_xlim(-0.6, len(comparison.levels) - 0.4)
-        axes.set_ylim(0, 100)
-        axes.set_ylabel("share of jobs (%)")
-        axes.set_xlabel("memory left: share of what is available when idle", labelpad=32)
-        axes.grid(axis="y")
-        seen = [o for o in TITLES if any(a.outcomes[o.value].count for v in comparison.levels for a in v.arms.values())]
-        handles = [matplotlib.patches.Patch(facecolor=FILLS[o][0], hatch=FILLS[o][1], edgecolor=EDGE, label=TITLES[o])
-                   for o in seen]
-        axes.legend(handles=handles, loc="lower left", bbox_to_anchor=(0, 1), ncols=len(handles) or 1,
-                    borderaxespad=0.2)
+                    axes.text(1, y, "no data", ha="left", va="center")
+        axes.set_yticks([y for y, _ in ticks], [text for _, text in ticks])
+        axes.tick_params(axis="y", length=0)
+        axes.invert_yaxis()
+        axes.grid(False)
+        axes.set_xlim(0, 100)
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:g} %")
+        axes.set_title("share of jobs, by memory left and kernel")
 
-    return _draw(name, "Shares of outcomes over memory left, by kernel", (10, 3.8), paint)
+    seen = [o for o in TITLES if any(a.outcomes[o.value].count for v in comparison.levels for a in v.arms.values())]
+    rows = tuple(
+        Row(heading(rate), (drawing.panel(f"{name}-{number}", f"Shares of outcomes over memory left, by kernel{at_rate(rate)}",
+                                          partial(paint, levels),
+                                          (drawing.SIZE[0], 0.75 + 0.165 * len(levels) * (len(keys) + 0.7))),))
+        for number, (rate, levels) in enumerate(by_rate(comparison.levels).items()))
+    if not seen:
+        return Plot("What became of the jobs", "", missing="No run has submitted a job.")
+    letters = ", ".join(f"{drawing.letter(number)} is {kernel}" for number, kernel in enumerate(kernels(comparison)))
+    return Plot("What became of the jobs",
+                f"All fates, over the memory that was left. Whiskers: interval of the completed share. {letters}.",
+                drawing.outcome_key(name, seen), rows)
 
 
-def latencies(comparison: Comparison, name: str) -> str:
+def at_rate(rate: float | None) -> str:
+    """The rate as the end of a label."""
+    return "" if rate is None else f", at {rate_name(rate)}"
+
+
+def latencies(comparison: Comparison, name: str) -> Plot:
     """Median and 99th percentile of completed jobs over the assigned pressure; whiskers are the range of the runs."""
     keys = list(comparison.arms)
+    scale = Pressure([level.level for level in comparison.levels])
 
-    def paint(figure: Figure) -> None:
-        axes = figure.subplots()
+    def paint(levels: Sequence[Level], quantile: str, axes: Any) -> None:
+        ids = drawing.numbered()
         for number, key in enumerate(keys):
-            colour, marker, dash = LINES[number % len(LINES)]
-            shift = (number - (len(keys) - 1) / 2) * 0.16
-            for quantile, fill in (("p50", colour), ("p99", "none")):
-                points = [(group + shift, level.arms[key].latency_ns[quantile])
-                          for group, level in enumerate(comparison.levels)]
-                known = [(x, s.median / 1e6, s.interval) for x, s in points if s.median is not None and s.interval]
-                for x, _, (low, high) in known:
-                    axes.vlines(x, low / 1e6, high / 1e6, color=colour, linewidth=1)
-                axes.plot([x for x, *_ in known], [y for _, y, _ in known], color=colour, marker=marker,
-                          linestyle=dash if quantile == "p50" else "none", markerfacecolor=fill, linewidth=1.2,
-                          label=f"{comparison.arms[key].kernel}, {quantile}")
+            shift = (number - (len(keys) - 1) / 2) * 0.018
+            known = [(scale.at(level.level) + shift, spread.median / 1e6, spread.interval) for level in levels
+                     for spread in (level.arms[key].latency_ns[quantile],) if spread.median is not None and spread.interval]
+            for x, _, (low, high) in known:
+                axes.vlines(x, low / 1e6, high / 1e6, color=drawing.line_of(number)["color"], linewidth=1)
+            if known:
+                axes.plot([x for x, *_ in known], [y for _, y, _ in known], **drawing.line_of(number), gid=next(ids))
         axes.set_yscale("log")
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.yaxis.set_major_formatter(ScalarFormatter())
         axes.yaxis.set_minor_formatter(NullFormatter())
-        axes.set_xticks(range(len(comparison.levels)), [level_name(v.level) for v in comparison.levels])
-        axes.set_xlim(-0.6, len(comparison.levels) - 0.4)
-        axes.set_ylabel("latency of completed jobs (ms)")
-        axes.set_xlabel("memory left: share of what is available when idle")
-        axes.grid(axis="y")
-        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2)
+        scale.dress(axes)
+        axes.set_title({"p50": "median latency (ms)", "p99": "99th percentile (ms)"}[quantile])
 
-    return _draw(name, "Latency of completed jobs over memory left, by kernel", (10, 3.4), paint)
+    groups = by_rate([level for level in comparison.levels if any(arm.latency_ns["p50"].median is not None for arm in level.arms.values())])
+    rows = tuple(
+        Row(heading(rate), tuple(
+            drawing.panel(f"{name}-{number}-{quantile}", f"Latency of completed jobs over memory left: {quantile}{at_rate(rate)}",
+                          partial(paint, levels, quantile))
+            for quantile in ("p50", "p99")))
+        for number, (rate, levels) in enumerate(groups.items()))
+    title = LATENCY
+    if not rows:
+        return Plot(title, "", missing="No job completed, so there is no latency to show.")
+    return Plot(title, "Of survivors: a kernel that fails its slow jobs looks fast. Lines: median of the runs; whiskers: their range.",
+                drawing.arm_key(name, kernels(comparison)), rows)
 
 
 def _thin(samples: Samples, member: str) -> list[tuple[float, float]]:
@@ -166,25 +156,27 @@ def _pressure(samples: Samples) -> list[tuple[float, float]]:
     return points
 
 
-def over_time(runs: Sequence[tuple[str, Samples]], name: str) -> str:
+def over_time(runs: Sequence[tuple[str, Samples]], name: str, caption: str) -> Plot:
     """Memory and PSI as really reached, one line for each run; `runs` are pairs of a kernel and its samples."""
-    kernels = list(dict.fromkeys(kernel for kernel, _ in runs))
+    names = list(dict.fromkeys(kernel for kernel, _ in runs))
 
-    def paint(figure: Figure) -> None:
-        memory, psi = figure.subplots(2, 1, sharex=True)
-        for axes, curve, text in ((memory, _memory, "MemAvailable (MiB)"), (psi, _pressure, "time stalled (PSI some, %)")):
-            labelled: set[str] = set()
-            for kernel, samples in runs:
-                colour, _, dash = LINES[kernels.index(kernel) % len(LINES)]
-                points = curve(samples)
-                axes.plot([x for x, _ in points], [y for _, y in points], color=colour, linestyle=dash,
-                          linewidth=1.4, label=None if kernel in labelled else kernel)
-                labelled.add(kernel)
-            axes.set_ylabel(text)
-            axes.set_ylim(bottom=0)
-            axes.grid(axis="y")
-        memory.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2)
-        psi.set_xlabel("seconds of guest time since the first sample")
-        figure.align_ylabels()
+    def paint(curve: Any, title: str, axes: Any) -> None:
+        ids = drawing.numbered()
+        for kernel, samples in runs:
+            points = curve(samples)
+            if points:
+                style = drawing.line_of(names.index(kernel))
+                axes.plot([x for x, _ in points], [y for _, y in points], color=style["color"], linestyle=style["linestyle"], linewidth=1.3,
+                          marker=style["marker"] if len(points) == 1 else None, gid=next(ids))
+        axes.set_ylim(bottom=0)
+        axes.set_title(title)
+        axes.set_xlabel("seconds of guest time since the first sample")
 
-    return _draw(name, "Available memory and memory pressure over time", (10, 4.2), paint)
+    curves = [(curve, title) for curve, title in ((_memory, "available memory (MiB)"), (_pressure, "time stalled (PSI some, %)"))
+              if any(curve(samples) for _, samples in runs)]
+    title = "Memory and pressure over time"
+    if not curves:
+        return Plot(title, "", missing="No run has samples of memory and pressure.")
+    return Plot(title, caption, drawing.arm_key(name, names), (Row("", tuple(
+        drawing.panel(f"{name}-{number}", f"Over time: {text}", partial(paint, curve, text))
+        for number, (curve, text) in enumerate(curves))),))

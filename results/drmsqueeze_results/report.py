@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Reports: report.html (one file, no network, no script), summary.md, results.ktap and the table for a terminal."""
+"""Reports: report.html (one file, no network, no script), summary.md, results.ktap, the verdict in junit.xml, and the table for a terminal."""
 
+import re
+import textwrap
+import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -9,42 +12,80 @@ from rich.table import Table
 
 from drmsqueeze_results.comparison import load_comparison
 from drmsqueeze_results.comparison_model import Comparison
-from drmsqueeze_results.ktap import ktap
+from drmsqueeze_results.documents import write_json
+from drmsqueeze_results.ktap import KtapLine, ktap
 from drmsqueeze_results.lockdep_views import SILENT_AFTERWARDS
+from drmsqueeze_results.section_parts import plan_of
 from drmsqueeze_results.sections import ComparisonSection, RunsSection, Section, find_sections
-from drmsqueeze_results.tables import comparison_grid, markdown_table, rich_table
+from drmsqueeze_results.tables import REACHED, comparison_grid, markdown_table, rich_table
 from drmsqueeze_results.verdicts import level_name, milliseconds
 
+MAIL_WIDTH = 75
 _ENVIRONMENT = jinja2.Environment(
     loader=jinja2.PackageLoader("drmsqueeze_results"), autoescape=jinja2.select_autoescape(["html", "html.j2"]),
     trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
-_ENVIRONMENT.filters |= {"level": level_name, "ms": milliseconds, "markdown": markdown_table}
+
+
+def _unbroken(text: str) -> str:
+    """A number stays with its unit at the end of a line."""
+    return re.sub(r"(?<=\d) (?=%|ms|s\b|MiB)", "\N{NO-BREAK SPACE}", text)
+
+
+def _lines_of_mail(text: str, first: str = "", others: str | None = None) -> str:
+    """Text in lines fit for a mail, each after a prefix: `first`, then `others`."""
+    return textwrap.fill(text, MAIL_WIDTH, initial_indent=first, subsequent_indent=first if others is None else others,
+                         break_long_words=False, break_on_hyphens=False)
+
+
+_ENVIRONMENT.filters |= {"level": level_name, "ms": milliseconds, "markdown": markdown_table, "unbroken": _unbroken, "lines": _lines_of_mail}
 
 
 def summary_table(comparison: Comparison) -> Table:
     """The table that the command line prints for a comparison."""
-    return rich_table(comparison_grid(comparison, short=True).without("runs", "p99", "least memory", "stalled time"))
+    return rich_table(comparison_grid(comparison, short=True).without("runs", "p99", *REACHED))
 
 
-def _lines(directory: Path, sections: Sequence[Section]) -> Iterator[tuple[str, str, str | None]]:
+def _lines(directory: Path, sections: Sequence[Section]) -> Iterator[KtapLine]:
     for section in sections:
         if isinstance(section, RunsSection):
             for view in section.runs:
-                yield (f"{view.run.scenario.name}.{view.kernel}.level-{view.run.level:g}.run-{view.name}",
-                       view.run.status.value, view.run.verdict.reason_code)
+                yield KtapLine(f"{view.run.scenario.name}.{view.kernel}.level-{view.run.level:g}.run-{view.name}",
+                               view.run.status.value, view.run.verdict.reason_code)
     for path in sorted(directory.rglob("compare.json")):
         comparison = load_comparison(path.parent)
         for cell in comparison.cells:
             # In a comparison outcomes are what is measured: a run that gave data has done what it was for.
             kernel = comparison.arms[cell.arm].kernel
-            yield (f"{comparison.scenario.name}.{kernel}.level-{cell.level:g}.run-{cell.index:04d}",
-                   "pass" if cell.usable else cell.status, cell.reason_code)
+            rate = "" if cell.rate_hz is None else f".rate-{cell.rate_hz:g}"
+            yield KtapLine(f"{comparison.scenario.name}.{kernel}.level-{cell.level:g}{rate}.run-{cell.index:04d}",
+                           "pass" if cell.usable else cell.status, cell.reason_code)
+        # The comparison itself is a test that has done its work when its plan was carried out; what it found is told, not judged.
+        yield KtapLine(f"{comparison.scenario.name}.comparison", "pass" if comparison.carried_out else "error", comparison.verdict.code,
+                       (f"verdict: {comparison.verdict.code}", comparison.verdict.sentence))
+
+
+def _write_verdict_to_junit(path: Path, sections: Sequence[ComparisonSection]) -> None:
+    """Put the verdicts into the junit.xml that pytest has written, as properties of its suite; a second time they are replaced."""
+    tree = ET.parse(path)
+    suite = tree.find("testsuite")
+    if suite is None:
+        return
+    properties = suite.find("properties")
+    if properties is None:
+        properties = ET.Element("properties")
+        suite.insert(0, properties)
+    for section in sections:
+        for name, value in ((f"{section.slug}.verdict", section.code), (f"{section.slug}.sentence", section.sentence)):
+            for old in properties.findall(f"property[@name='{name}']"):
+                properties.remove(old)
+            ET.SubElement(properties, "property", name=name, value=value)
+    tree.write(path, encoding="utf-8", xml_declaration=True)
 
 
 def write_report(directory: Path, sections: Sequence[Section] | None = None) -> Path:
-    """Write report.html, summary.md and results.ktap into `directory`; returns the path of the first.
+    """Write report.html, summary.md and results.ktap into `directory`, and a comparison's scenario.json; returns the path of the first.
 
-    `sections` is what to show, in order; null: whatever find_sections() finds. Raises a ResultsError where there is
+    Where there is a junit.xml, the verdicts of comparisons go into it. `sections` is what to show, in order; null: whatever find_sections() finds. Raises a ResultsError where there is
     nothing to report on, or where it is not in its format.
     """
     shown = find_sections(directory) if sections is None else tuple(sections)
@@ -54,4 +95,9 @@ def write_report(directory: Path, sections: Sequence[Section] | None = None) -> 
     path.write_text(_ENVIRONMENT.get_template("report.html.j2").render(context), encoding="utf-8")
     (directory / "summary.md").write_text(_ENVIRONMENT.get_template("summary.md.j2").render(context), encoding="utf-8")
     (directory / "results.ktap").write_text(ktap(_lines(directory, shown)), encoding="utf-8")
+    for compared in directory.rglob("compare.json"):
+        write_json(compared.with_name("scenario.json"), plan_of(compared.parent).get("scenario", {}))
+    junit = directory / "junit.xml"
+    if junit.exists() and comparisons:
+        _write_verdict_to_junit(junit, comparisons)
     return path

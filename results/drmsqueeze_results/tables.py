@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The rows that every form of a summary shows: computed once, printed as HTML, Markdown or on a terminal."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rich.table import Table
@@ -14,8 +14,14 @@ TITLES = {
     Outcome.COMPLETED: "completed", Outcome.FAILED: "failed", Outcome.TIMED_OUT: "timed out",
     Outcome.STALLED: "stalled", Outcome.HUNG: "hung", Outcome.LOST: "lost", Outcome.CORRUPTED: "corrupted",
 }
+REACHED = ("least memory", "stalled time")  # columns that tell of the pressure that was reached
 # Columns that are there only where there is something in them.
-_WHEN_SEEN = frozenset({Outcome.LOST, Outcome.CORRUPTED})
+_WHEN_SEEN = frozenset({Outcome.TIMED_OUT, Outcome.LOST, Outcome.CORRUPTED})
+
+
+def rate_name(rate_hz: float | None, none: str = "-") -> str:
+    """A demand rate for people; `none` where the scenario's stressors say it."""
+    return none if rate_hz is None else f"{rate_hz:g} jobs/s"
 
 
 @dataclass(frozen=True)
@@ -29,7 +35,11 @@ class Grid:
 
     def without(self, *columns: str) -> "Grid":
         """The same table without these columns."""
-        keep = [at for at, name in enumerate(self.columns) if name not in columns]
+        return self.only(*(name for name in self.columns if name not in columns))
+
+    def only(self, *columns: str) -> "Grid":
+        """The same table with these columns alone, as far as it has them."""
+        keep = [at for at, name in enumerate(self.columns) if name in columns]
         return Grid(self.title, tuple(self.columns[at] for at in keep), tuple(self.numeric[at] for at in keep),
                     tuple(tuple(row[at] for at in keep) for row in self.rows))
 
@@ -65,11 +75,11 @@ def comparison_grid(comparison: Comparison, *, short: bool = False) -> Grid:
     arms = [arm for level in comparison.levels for arm in level.arms.values()]
     outcomes = [outcome for outcome in TITLES
                 if outcome not in _WHEN_SEEN or any(arm.outcomes[outcome.value].count for arm in arms)]
-    rows = [_row(level_name(level.level), comparison.arms[key].kernel, arm, outcomes, cell)
+    rows = [(rate_name(level.rate_hz), *_row(level_name(level.level), comparison.arms[key].kernel, arm, outcomes, cell))
             for level in comparison.levels for key, arm in level.arms.items()]
-    columns = ("left", "kernel", "runs", "jobs", *(TITLES[outcome] for outcome in outcomes), "p50", "p99", "least memory",
-               "stalled time")
-    return Grid(comparison.scenario.name, columns, (False, False, *(True,) * (len(columns) - 2)), tuple(rows))
+    columns = ("rate", "left", "kernel", "runs", "jobs", *(TITLES[outcome] for outcome in outcomes), "p50", "p99", *REACHED)
+    grid = Grid(comparison.scenario.name, columns, (False,) * 3 + (True,) * (len(columns) - 3), tuple(rows))
+    return grid if any(level.rate_hz is not None for level in comparison.levels) else grid.without("rate")
 
 
 def rich_table(grid: Grid) -> Table:
@@ -83,9 +93,13 @@ def rich_table(grid: Grid) -> Table:
 
 
 def markdown_table(grid: Grid) -> str:
-    """`grid` as a Markdown table."""
-    def line(cells: tuple[str, ...]) -> str:
-        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+    """`grid` as a Markdown table whose columns are aligned, so that it can be read in a mail as it is."""
+    lines = [tuple(cell.replace("|", "\\|") for cell in cells) for cells in (grid.columns, *grid.rows)]
+    widths = [max(3, *map(len, column)) for column in zip(*lines)]
 
-    rule = tuple("---:" if numeric else "---" for numeric in grid.numeric)
-    return "\n".join(line(cells) for cells in (grid.columns, rule, *grid.rows))
+    def line(cells: Sequence[str]) -> str:
+        return "| " + " | ".join(cell.rjust(width) if numeric else cell.ljust(width)
+                                 for cell, width, numeric in zip(cells, widths, grid.numeric)) + " |"
+
+    rule = ["-" * (width - numeric) + ":" * numeric for width, numeric in zip(widths, grid.numeric)]
+    return "\n".join(line(cells) for cells in (lines[0], rule, *lines[1:]))

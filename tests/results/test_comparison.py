@@ -30,12 +30,12 @@ def hung(runs: int, of: int) -> list[dict[str, Any]]:
 def test_whole_table(tmp_path: Path) -> None:
     result = compare(make(tmp_path / "c", {1.0: {"a": IDLE, "b": IDLE}, 0.02: {"a": BLOCKING, "b": NOWAIT}}))
     assert markdown_table(comparison_grid(result)) == """\
-| left | kernel | runs | jobs | completed | failed | timed out | stalled | hung | p50 | p99 | least memory | stalled time |
-| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
-| 100 % | lab | 6 | 120 | 120 (100 %) | 0 | 0 | 0 | 0 | 30 ms | 90 ms | 10 MiB | - |
-| 100 % | lab+panfrost-nowait | 6 | 120 | 120 (100 %) | 0 | 0 | 0 | 0 | 30 ms | 90 ms | 10 MiB | - |
-| 2 % | lab | 6 | 120 | 120 (100 %) | 0 | 0 | 0 | 0 | 150 ms | 450 ms | 10 MiB | - |
-| 2 % | lab+panfrost-nowait | 6 | 120 | 25 (21 %; 15–26) | 95 (79 %; 74–85) | 0 | 0 | 0 | 40 ms | 120 ms | 10 MiB | - |"""
+| left  | kernel              | runs | jobs |        completed |           failed | stalled | hung |    p50 |    p99 | least memory | stalled time |
+| ----- | ------------------- | ---: | ---: | ---------------: | ---------------: | ------: | ---: | -----: | -----: | -----------: | -----------: |
+| 100 % | lab                 |    6 |  120 |      120 (100 %) |                0 |       0 |    0 |  30 ms |  90 ms |       10 MiB |            - |
+| 100 % | lab+panfrost-nowait |    6 |  120 |      120 (100 %) |                0 |       0 |    0 |  30 ms |  90 ms |       10 MiB |            - |
+| 2 %   | lab                 |    6 |  120 |      120 (100 %) |                0 |       0 |    0 | 150 ms | 450 ms |       10 MiB |            - |
+| 2 %   | lab+panfrost-nowait |    6 |  120 | 25 (21 %; 15–26) | 95 (79 %; 74–85) |       0 |    0 |  40 ms | 120 ms |       10 MiB |            - |"""
     assert result.verdict.code == "differ"
     assert result.verdict.sentence == (
         "At 2 % of memory left, lab completed 120 of 120 jobs (median 150 ms); lab+panfrost-nowait failed 95 of 120 "
