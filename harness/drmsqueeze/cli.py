@@ -339,8 +339,8 @@ def _do_list(args: argparse.Namespace) -> int:
     def kernel_list() -> list[tuple[str, str]]:
         built = {name: "in the cache" if kernels.lab_kernel_built(name) else f"not built yet: `drmsqueeze lab build {name}`"
                  for name in kernels.BASES}
-        return [*((name, f"{base.description}; {built[name]}") for name, base in kernels.BASES.items()),
-                *((f"lab+{v.name}", v.description) for v in kernels.variants().values())]
+        return [*((name, "; ".join([base.description, built[name], *base.differences()])) for name, base in kernels.BASES.items()),
+                *((f"lab+{name}", description) for name, description in kernels.describe_variants())]
 
     tables: dict[str, Callable[[], list[tuple[str, str]]]] = {
         "configs": configs, "stressors": lambda: kinds("stressors"), "injectors": lambda: kinds("injectors"),

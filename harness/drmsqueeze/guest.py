@@ -14,7 +14,8 @@ from typing import Any
 
 from drmsqueeze import TOP, cache, progress
 from drmsqueeze.errors import InfrastructureError
-from drmsqueeze.kernels import BASES, LAB, MODELLED_DRIVERS, SHIMMED_DRIVERS, KernelSpec, LabKernel, Modules, build_modules
+from drmsqueeze.kernels import BASES, LAB, KernelSpec, LabKernel
+from drmsqueeze.modules import MODELLED_DRIVERS, SHIMMED_DRIVERS, Modules, build_modules
 from drmsqueeze.targets import STRESSOR_MODULES, TARGETS
 
 BUSYBOX = Path("/bin/busybox")
@@ -29,7 +30,10 @@ EXTRA_MODULES = ("kunit", "lkdtm", *(target.module for target in TARGETS.values(
 
 
 def build_programs(kernel: LabKernel) -> Path:
-    """The directory with the programs of the target, built where they are out of date."""
+    """The directory with the programs of the target, built where they are out of date, with the uAPI headers of a kernel.
+
+    Those of base `lab` serve every kernel: all arms run the same programs, and an older kernel answers what it does not know.
+    """
 
     def build(path: Path) -> None:
         tree = TOP / "build" / "target"
@@ -47,7 +51,7 @@ def build_programs(kernel: LabKernel) -> Path:
 
     inputs = {
         "sources": cache.tree_digest(*CPP_INPUTS),
-        "uapi": cache.tree_digest(kernel.uapi),  # lab kernels of one source share their programs
+        "uapi": cache.tree_digest(kernel.uapi),
         "compiler": subprocess.run(["c++", "--version"], capture_output=True, text=True, check=True).stdout.splitlines()[0],
     }
     return cache.get("programs", inputs, build)
@@ -149,13 +153,12 @@ class Guest:
         return replace(self, initramfs=cache.get("images", inputs, build) / "initramfs.cpio")
 
 
-def prepare(spec: KernelSpec, kernel: LabKernel, models: Path = LAB / "models") -> Guest:
-    """Build, or find in the cache, the modules, the programs and the initramfs of a kernel.
+def prepare(spec: KernelSpec, kernel: LabKernel, programs: Path, models: Path = LAB / "models") -> Guest:
+    """Build, or find in the cache, the modules and the initramfs of a kernel, with these programs (build_programs()).
 
     `models` names another directory of models (a test runs wrong ones).
     """
     modules = build_modules(kernel, spec, models)
-    programs = build_programs(kernel)
 
     def build(path: Path) -> None:
         with tempfile.TemporaryDirectory() as scratch:

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""Kernels: the lab kernel, its variants, and the driver and model modules that go with them.
+"""Kernels: the lab kernels and their variants.
 
-A kernel is named `lab`, or `lab+VARIANT[+VARIANT...]`. All variants share one vmlinux; each has its own copy of the driver's
-directory, patched with `lab/variants/VARIANT/6.12.patch` and built as an external module with its MMIO redirected to a GPU model.
+A kernel is named `lab`, or `lab+VARIANT[+VARIANT...]`. All variants share one vmlinux; each has its own copy of the driver's directory,
+patched with `lab/variants/VARIANT/SERIES.patch` and built as an external module with its MMIO redirected to a GPU model (modules.py).
 """
 
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,11 +25,37 @@ class Base:
     """A kernel of our own, before any variant: what it asks for on top of FRAGMENT, and what memory that costs."""
 
     description: str
+    series: str = "6.12"
+    """The release whose Debian source it is built from; it picks the patches of variants too."""
     fragment: Path | None = None
     ram_factor: float = 1.0
     more_ram_mib: int = 0
     lockdep: bool = False
     """Whether lockdep looks on."""
+    source_of: str | None = None
+    """The base whose unpacked source this one shares; None for one that unpacks its own."""
+
+    @property
+    def source(self) -> Path:
+        """The kernel source as Debian packages it."""
+        return Path(f"/usr/src/linux-source-{self.series}.tar.xz")
+
+    @property
+    def series_fragment(self) -> Path | None:
+        """What its release needs or lacks against FRAGMENT, which is written for 6.12."""
+        path = LAB / f"kernel-{self.series}.config"
+        return path if path.exists() else None
+
+    def differences(self) -> list[str]:
+        """What it is asked for otherwise than `lab`, because of its release: each option with the reason in its fragment."""
+        text = self.series_fragment.read_text() if self.series_fragment else ""
+        return [f"{line.removeprefix('# ')} ({reason})" for reason, line in re.findall(r"^# (.+)\n((?:# )?CONFIG_.+)$", text, re.M)]
+
+    def asked(self) -> str:
+        """The config that it asks for on top of tinyconfig."""
+        more = self.fragment.read_text() if self.fragment else ""
+        own = self.series_fragment.read_text() if self.series_fragment else ""
+        return in_place_of(FRAGMENT.read_text(), own) + own + more
 
     def ram_mib(self, asked: int) -> int:
         """What a guest is given whose scenario asks for so much, so that about as much is left for its work as on `lab`."""
@@ -42,25 +67,31 @@ BASES: Mapping[str, Base] = {
     # KASAN's shadow is an eighth of all memory and its quarantine of freed objects up to a thirty-second (mm/kasan/quarantine.c); the
     # rest is a kernel of twice the size, lockdep's tables and kmemleak's objects. Measured, with panfrost loaded and idle: MemAvailable
     # is 202 MB of 256 MiB on lab, 194 of 384 and 300 of 512 on lab-debug.
-    "lab-debug": Base("the same with lockdep, KASAN, kmemleak and debug objects", LAB / "kernel-debug.config", 1.25, 96, lockdep=True),
+    "lab-debug": Base("the same with lockdep, KASAN, kmemleak and debug objects", fragment=LAB / "kernel-debug.config", ram_factor=1.25,
+                      more_ram_mib=96, lockdep=True, source_of="lab"),
+    "lab-6.1": Base("Debian's linux-source-6.1 with lab/kernel.config", series="6.1"),
 }
-SOURCE = Path("/usr/src/linux-source-6.12.tar.xz")
-SERIES = "6.12"
 # Output lines of a whole build with this fragment on 6.12.117; for the progress bar only.
 BUILD_LINES = 3600
-# Where in the kernel source the drivers live that run on a model.
-MODELLED_DRIVERS = {"panfrost": "drivers/gpu/drm/panfrost"}
-# The same of drivers that need a header before each file, to take a device of QEMU as it is (lab/shims/NAME.h). Variants do not touch them.
-SHIMMED_DRIVERS = {"vmwgfx": "drivers/gpu/drm/vmwgfx"}
-
-
-def _jobs() -> str:
+def jobs() -> str:
+    """The -j of make."""
     # One more than there are cores keeps them busy while a compiler waits for the disk.
     return f"-j{(os.cpu_count() or 1) + 1}"
 
 
 def _first_line(*command: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[0]
+
+
+def option_names(config: str) -> set[str]:
+    """The options that a config sets or says to be unset."""
+    return {name for pair in re.findall(r"^(CONFIG_\w+)=|^# (CONFIG_\w+) is not set$", config, re.M) for name in pair if name}
+
+
+def in_place_of(fragment: str, other: str) -> str:
+    """A config fragment without the lines of options that stand in the other one."""
+    named = option_names(other)
+    return "".join(line for line in fragment.splitlines(keepends=True) if named.isdisjoint(option_names(line)))
 
 
 def dropped_options(asked: str, config: str) -> list[str]:
@@ -105,11 +136,12 @@ class LabKernel:
 
 def lab_kernel_inputs(base: str = "lab") -> dict[str, str]:
     """All that decides what a lab kernel is. Raises InfrastructureError where the source is not installed."""
-    if not SOURCE.exists():
-        raise InfrastructureError(f"{SOURCE} is not there: install the Debian package linux-source-{SERIES}")
-    more = BASES[base].fragment
-    return ({} if more is None else {"more": cache.file_digest(more)}) | {
-        "source": cache.file_digest(SOURCE),
+    what = BASES[base]
+    if not what.source.exists():
+        raise InfrastructureError(f"{what.source} is not there: install the Debian package linux-source-{what.series}")
+    more = {"more": what.fragment, "series": what.series_fragment}
+    return {name: cache.file_digest(path) for name, path in more.items() if path} | {
+        "source": cache.file_digest(what.source),
         "fragment": cache.file_digest(FRAGMENT),
         "compiler": _first_line("gcc", "--version"),
         "linker": _first_line("ld", "--version"),
@@ -119,25 +151,25 @@ def lab_kernel_inputs(base: str = "lab") -> dict[str, str]:
 
 def _build_lab_kernel(path: Path, base: str) -> None:
     log = path / "build.log"
+    what = BASES[base]
     source, build = path / "source", path / "build"
-    more = BASES[base].fragment
-    asked = FRAGMENT.read_text() + (more.read_text() if more else "")
     build.mkdir()
     make = ["make", "-C", str(source), f"O={build}"]
-    if base != "lab":
-        source.symlink_to(lab_kernel().path / "source")
-    with progress.step(f"building the {base} kernel {SERIES} (once; log: {log})", BUILD_LINES) as shown:
-        if base == "lab":
+    if what.source_of:
+        source.symlink_to(lab_kernel(what.source_of).path / "source")
+    with progress.step(f"building the {base} kernel {what.series} (once; log: {log})", BUILD_LINES) as shown:
+        if not what.source_of:
             source.mkdir()
-            progress.run_logged(["tar", "-xf", SOURCE, "-C", source, "--strip-components=1"], log)
+            progress.run_logged(["tar", "-xf", what.source, "-C", source, "--strip-components=1"], log)
         progress.run_logged([*make, "tinyconfig"], log)
         with (build / ".config").open("a") as config:
-            config.write(asked)
+            config.write(what.asked())
         progress.run_logged([*make, "olddefconfig"], log)
-        dropped = dropped_options(asked, (build / ".config").read_text())
+        dropped = dropped_options(what.asked(), (build / ".config").read_text())
         if dropped:
-            raise InfrastructureError(f"{FRAGMENT}{f' and {more}' if more else ''}: the build drops options:\n  " + "\n  ".join(dropped))
-        progress.run_logged([*make, _jobs(), "bzImage", "modules"], log, shown)
+            fragments = " and ".join(str(f) for f in (FRAGMENT, what.series_fragment, what.fragment) if f)
+            raise InfrastructureError(f"{fragments}: the build drops options:\n  " + "\n  ".join(dropped))
+        progress.run_logged([*make, jobs(), "bzImage", "modules"], log, shown)
         progress.run_logged([*make, f"INSTALL_MOD_PATH={path / 'modules'}", "INSTALL_MOD_STRIP=1", "modules_install"], log)
         progress.run_logged([*make, f"INSTALL_HDR_PATH={path / 'uapi'}", "headers_install"], log)
 
@@ -149,7 +181,7 @@ def lab_kernel(base: str = "lab") -> LabKernel:
 
 def lab_kernel_built(base: str = "lab") -> bool:
     """Whether the cache holds this lab kernel for what is in the tree and on this machine now."""
-    return SOURCE.exists() and cache.find("kernels", lab_kernel_inputs(base)) is not None
+    return BASES[base].source.exists() and cache.find("kernels", lab_kernel_inputs(base)) is not None
 
 
 def built_with(config_sha256: str | None, release: str | None) -> LabKernel | None:
@@ -163,24 +195,58 @@ def built_with(config_sha256: str | None, release: str | None) -> LabKernel | No
 
 @dataclass(frozen=True)
 class Variant:
+    """A patch of drivers, for one release: lab/variants/NAME/SERIES.patch. The text before its first hunk says what it is."""
+
     name: str
     patch: Path
 
+    @cached_property
+    def _head(self) -> str:
+        return self.patch.read_text().split("\n--- ", 1)[0]
+
     @property
     def description(self) -> str:
-        """The text before the first hunk: its first line."""
-        return self.patch.read_text().splitlines()[0].strip()
+        return self._head.splitlines()[0].strip()
+
+    @property
+    def needs(self) -> list[str]:
+        """The variants on top of which it is written (its line `Needs: NAME...`): they are applied too, and first."""
+        line = re.search(r"^Needs: (.+)$", self._head, re.M)
+        return line[1].split() if line else []
 
 
-def variants() -> dict[str, Variant]:
-    """All variants of the lab kernel in the tree, by name."""
-    patches = sorted((LAB / "variants").glob(f"*/{SERIES}.patch"))
+def variants(series: str = BASES["lab"].series) -> dict[str, Variant]:
+    """All variants in the tree that there are for a release, by name."""
+    patches = sorted((LAB / "variants").glob(f"*/{series}.patch"))
     return {patch.parent.name: Variant(patch.parent.name, patch) for patch in patches}
+
+
+def describe_variants() -> list[tuple[str, str]]:
+    """The name of each variant, and what it is, on which base it is not to be had, and what it is written on top of."""
+    by_series = {series: variants(series) for series in dict.fromkeys(base.series for base in BASES.values())}
+    told = []
+    for name in sorted({name for known in by_series.values() for name in known}):
+        missing = [series for series, known in by_series.items() if name not in known]
+        one = next(known[name] for known in by_series.values() if name in known)
+        notes = [f"with {', '.join(one.needs)}"] * bool(one.needs) + [f"not for {', '.join(missing)}"] * bool(missing)
+        told.append((name, "; ".join([one.description, *notes])))
+    return told
+
+
+def _variant(kernel: str, name: str, series: str) -> Variant:
+    known = variants(series)
+    if name in known:
+        return known[name]
+    others = sorted(patch.stem for patch in (LAB / "variants" / name).glob("*.patch")) if re.fullmatch(r"[\w.-]+", name) else []
+    if others:
+        raise UsageError(f"kernel `{kernel}`: variant `{name}` has no patch for {series} (lab/variants/{name}/{series}.patch), "
+                         f"only for {' and '.join(others)}; there are for {series}: {', '.join(known) or 'none'}")
+    raise UsageError(f"kernel `{kernel}`: there is no variant `{name}`; there are: {', '.join(known) or 'none'}")
 
 
 @dataclass(frozen=True)
 class KernelSpec:
-    """A kernel as the user names it: `lab` and variants of it, in the order in which their patches are applied."""
+    """A kernel as the user names it: a base and variants of it, in the order in which their patches are applied."""
 
     name: str
     base: str
@@ -190,97 +256,15 @@ class KernelSpec:
     def parse(name: str) -> "KernelSpec":
         """Raises UsageError for a kernel that does not exist, and says which do."""
         base, *wanted = name.split("+")
-        known = variants()
         if base not in BASES:
-            raise UsageError(f"there is no kernel `{base}`; there are {' and '.join(BASES)}, alone or with variants: {', '.join(known)}")
-        unknown = [v for v in wanted if v not in known]
-        if unknown:
-            raise UsageError(f"kernel `{name}`: there is no variant `{unknown[0]}`; there are: {', '.join(known)}")
+            raise UsageError(f"there is no kernel `{base}`; there are {' and '.join(BASES)}, alone or with variants: {', '.join(variants())}")
         if len(set(wanted)) != len(wanted):
             raise UsageError(f"kernel `{name}` names a variant twice")
-        return KernelSpec(name, base, tuple(known[v] for v in wanted))
-
-
-@dataclass(frozen=True)
-class Modules:
-    """Our own modules for one kernel: the shared model part, the models, the driver copy, the traps; and drivers with a shim."""
-
-    path: Path
-    shimmed: Path
-
-    def file(self, name: str) -> Path:
-        """The module NAME.ko. Raises InfrastructureError where the build made none."""
-        found = [module for module in self.all() if module.stem == name]
-        if len(found) != 1:
-            raise InfrastructureError(f"{self.path} and {self.shimmed} hold {len(found)} modules named {name}.ko, not one")
-        return found[0]
-
-    def all(self) -> list[Path]:
-        return sorted([*self.path.rglob("*.ko"), *self.shimmed.rglob("*.ko")])
-
-    @property
-    def key(self) -> str:
-        """The names of both entries of the cache."""
-        return f"{self.path.name} {self.shimmed.name}"
-
-
-def patch_driver(tree: Path, variant: Variant) -> None:
-    """Apply a variant to a tree that holds drivers under their kernel paths; a hunk that fails is named."""
-    done = subprocess.run(["patch", "-p1", "--forward", "--fuzz=0", "--batch", "--no-backup-if-mismatch", "-i", variant.patch],
-                          cwd=tree, capture_output=True, text=True)
-    if done.returncode:
-        failed = "\n  ".join(re.findall(r"^.*(?:FAILED|can't find file|malformed).*$", done.stdout + done.stderr, re.M))
-        raise InfrastructureError(f"variant {variant.name} does not apply to this kernel source ({variant.patch}):\n  {failed}")
-
-
-def _make_modules(kernel: LabKernel, path: Path, what: str) -> None:
-    """Build the external modules that lie in a directory, without their debug information."""
-    log = path / "build.log"
-    with progress.step(f"building {what}", 60) as shown:
-        progress.run_logged(["make", "-C", kernel.path / "build", f"M={path}", _jobs(), "modules"], log, shown)
-        for module in sorted(path.rglob("*.ko")):
-            progress.run_logged(["strip", "--strip-debug", module], log)
-
-
-def _build_shimmed(kernel: LabKernel) -> Path:
-    """The drivers of SHIMMED_DRIVERS, unmodified behind their shims; all kernels that share a vmlinux share them."""
-
-    def build(path: Path) -> None:
-        shutil.copytree(LAB / "shims", path, dirs_exist_ok=True)
-        for name, place in SHIMMED_DRIVERS.items():
-            shutil.copytree(kernel.path / "source" / place, path / name)
-        _make_modules(kernel, path, f"drivers with a shim: {', '.join(SHIMMED_DRIVERS)}")
-
-    return cache.get("shimmed", {"kernel": kernel.path.name, "shims": cache.tree_digest(LAB / "shims")}, build)
-
-
-def build_modules(kernel: LabKernel, spec: KernelSpec, models: Path = LAB / "models") -> Modules:
-    """Our modules for this kernel and these variants, built where the cache has none (seconds).
-
-    `models` names another directory of models (a test builds wrong ones).
-    """
-
-    def build(path: Path) -> None:
-        tree = path / "tree"
-        for name, place in MODELLED_DRIVERS.items():
-            shutil.copytree(kernel.path / "source" / place, tree / place)
-        for variant in spec.variants:
-            patch_driver(tree, variant)
-        for name, place in MODELLED_DRIVERS.items():
-            shutil.move(tree / place, path / name)
-            if (LAB / "injectable" / name).is_dir():
-                shutil.copytree(LAB / "injectable" / name, path / name, dirs_exist_ok=True)
-        shutil.rmtree(tree)
-        shutil.copytree(models, path / "models")
-        shutil.copytree(LAB / "traps", path / "traps")
-        shutil.copytree(LAB / "probes", path / "probes")
-        shutil.copy(LAB / "Kbuild", path / "Kbuild")
-        _make_modules(kernel, path, f"the modules of {spec.name}")
-
-    inputs = {
-        "kernel": kernel.path.name,
-        "models": cache.tree_digest(models),
-        "lab": cache.tree_digest(LAB / "traps", LAB / "probes", LAB / "injectable", LAB / "Kbuild"),
-        "variants": " ".join(f"{v.name}:{cache.file_digest(v.patch)}" for v in spec.variants),
-    }
-    return Modules(cache.get("modules", inputs, build), _build_shimmed(kernel))
+        applied: dict[str, Variant] = {}
+        for variant in (_variant(name, one, BASES[base].series) for one in wanted):
+            for needed in variant.needs:
+                if needed in wanted:
+                    raise UsageError(f"kernel `{name}`: {variant.name} is {needed} with a change; name one of the two")
+                applied.setdefault(needed, _variant(name, needed, BASES[base].series))
+            applied[variant.name] = variant
+        return KernelSpec(name, base, tuple(applied.values()))

@@ -97,7 +97,6 @@ struct gpu_model {
 	bool idle;			/* the worker sleeps until the next kick; read lock-free */
 
 	/* Binding, fixed after registration */
-	struct of_changeset changeset;
 	struct device_node *node;
 	struct clk_hw *clk;
 	struct clk_lookup *clk_lookup;

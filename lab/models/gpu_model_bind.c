@@ -2,48 +2,67 @@
 /*
  * GPU models, shared part: the device that the driver binds to.
  *
- * The drivers match device-tree nodes, and x86 has a live, empty tree: a changeset adds the node, and a platform device
- * with the node, the interrupts and a clock follows. Regulators and resets may be missing: their frameworks have
- * dummies.
+ * The drivers match device-tree nodes. A node need not be part of a tree for that, and x86 has a tree only since 6.9: so
+ * this one stands alone, with its directory in sysfs below that of this module. A platform device with the node, the
+ * interrupts and a clock follows. Regulators and resets may be missing: their frameworks have dummies.
  */
 #include <linux/clk-provider.h>
 #include <linux/clkdev.h>
 #include <linux/dma-mapping.h>
+#include <linux/module.h>
+#include <linux/slab.h>
 
 #include "gpu_model.h"
 
+struct gpu_model_node {
+	struct device_node of;
+	struct property compatible;
+	struct property dma_coherent;
+};
+
+static void gpu_model_node_release(struct kobject *kobj)
+{
+	kfree(container_of(kobj, struct gpu_model_node, of.kobj));
+}
+
+static struct kobj_type gpu_model_node_type = {
+	.release = gpu_model_node_release,
+	.sysfs_ops = &kobj_sysfs_ops,
+};
+
 static int gpu_model_add_node(struct gpu_model *gm)
 {
+	struct gpu_model_node *node = kzalloc(sizeof(*node), GFP_KERNEL);
 	int ret;
 
-	of_changeset_init(&gm->changeset);
-	gm->node = of_changeset_create_node(&gm->changeset, of_root, gm->desc->name);
-	if (!gm->node) {
-		ret = -ENOMEM;
-		goto err_destroy;
+	if (!node)
+		return -ENOMEM;
+
+	node->compatible.name = "compatible";
+	node->compatible.value = (void *)gm->desc->compatible;
+	node->compatible.length = strlen(gm->desc->compatible) + 1;
+	node->compatible.next = &node->dma_coherent;
+	node->dma_coherent.name = "dma-coherent";
+
+	/* of_node_init() is for the kernel itself: its type, whose release wants parts of their own, is not exported. */
+	node->of.name = gm->desc->name;
+	node->of.full_name = gm->desc->name;
+	node->of.properties = &node->compatible;
+	fwnode_init(&node->of.fwnode, &of_fwnode_ops);
+
+	ret = kobject_init_and_add(&node->of.kobj, &gpu_model_node_type, &THIS_MODULE->mkobj.kobj, "%s", gm->desc->name);
+	if (ret) {
+		kobject_put(&node->of.kobj);
+		return ret;
 	}
-	/* Or the tree's own notifier makes a device from the node, one without resources, and the driver binds to that. */
-	of_node_set_flag(gm->node, OF_POPULATED);
-
-	ret = of_changeset_add_prop_string(&gm->changeset, gm->node, "compatible", gm->desc->compatible);
-	if (!ret)
-		ret = of_changeset_add_prop_bool(&gm->changeset, gm->node, "dma-coherent");
-	if (!ret)
-		ret = of_changeset_apply(&gm->changeset);
-	if (!ret)
-		return 0;
-
-	of_node_put(gm->node);
-err_destroy:
-	of_changeset_destroy(&gm->changeset);
-	return ret;
+	gm->node = &node->of;
+	return 0;
 }
 
 static void gpu_model_remove_node(struct gpu_model *gm)
 {
-	of_changeset_revert(&gm->changeset);
+	kobject_del(&gm->node->kobj);
 	of_node_put(gm->node);
-	of_changeset_destroy(&gm->changeset);
 }
 
 static int gpu_model_add_clock(struct gpu_model *gm)

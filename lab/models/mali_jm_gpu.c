@@ -7,7 +7,7 @@
  * There are no caches to clean: CLEAN_CACHES only reports. There are no performance counters: their registers keep what
  * is written, PERFCNT_CLEAR has nothing to clear, and PERFCNT_SAMPLE reports without a write to memory.
  */
-#include <linux/timekeeping.h>
+#include <linux/ktime.h>	/* brings timekeeping.h, which is not to be included by itself in 6.1 */
 
 #include "mali_jm.h"
 

@@ -19,7 +19,7 @@
  * [A] With which codes jobs end that are themselves at fault is gathered in mali_jm.h.
  */
 #include <linux/bitfield.h>
-#include <linux/timekeeping.h>
+#include <linux/ktime.h>	/* brings timekeeping.h, which is not to be included by itself in 6.1 */
 
 #include "mali_jm.h"
 

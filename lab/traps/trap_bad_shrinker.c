@@ -18,8 +18,8 @@
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/sched/mm.h>
-#include <linux/shrinker.h>
 
+#include "shrinker_compat.h"
 #include "trap.h"
 
 #define BAD_OBJECTS	(64 << 10)

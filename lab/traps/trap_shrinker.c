@@ -15,8 +15,8 @@
 #include <linux/kthread.h>
 #include <linux/module.h>
 #include <linux/sched.h>
-#include <linux/shrinker.h>
 
+#include "shrinker_compat.h"
 #include "trap.h"
 #include "who_waits.h"
 
@@ -33,14 +33,14 @@ static bool trap_is_set(struct dma_fence *fence)
 
 static unsigned long trap_count(struct shrinker *shrinker, struct shrink_control *sc)
 {
-	struct trap_shrinker *ts = shrinker->private_data;
+	struct trap_shrinker *ts = *shrinker_data(shrinker);
 
 	return trap_is_set(trap_bait(&ts->trap)) ? TRAP_OBJECTS : 0;
 }
 
 static unsigned long trap_scan(struct shrinker *shrinker, struct shrink_control *sc)
 {
-	struct trap_shrinker *ts = shrinker->private_data;
+	struct trap_shrinker *ts = *shrinker_data(shrinker);
 
 	trap_catch(&ts->trap);
 	return SHRINK_STOP;
@@ -76,7 +76,7 @@ int trap_shrinker_register(struct trap_shrinker *ts)
 	ts->shrinker = shrinker_alloc(0, "drmsqueeze-trap");
 	if (!ts->shrinker)
 		return -ENOMEM;
-	ts->shrinker->private_data = ts;
+	*shrinker_data(ts->shrinker) = ts;
 
 	ts->reclaimer = kthread_create(trap_reclaim, ts, "trap_reclaimer");
 	if (IS_ERR(ts->reclaimer)) {

@@ -8,10 +8,10 @@
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/printk.h>
-#include <linux/shrinker.h>
 #include <linux/slab.h>
 #include <linux/workqueue.h>
 
+#include "shrinker_compat.h"
 #include "trap.h"
 
 #define TRAP_OBJECTS	128

@@ -18,6 +18,8 @@
 #include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
+#include <linux/version.h>
+
 #include <drm/gpu_scheduler.h>
 
 #include "gpu_model.h"
@@ -87,6 +89,15 @@ static const struct drm_sched_backend_ops own_ops = {
 };
 
 /* Push a job that waits for FENCE, whose reference it takes. */
+static int own_job_init(struct drm_sched_job *job)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 7, 0)
+	return drm_sched_job_init(job, &own_entity, NULL);
+#else
+	return drm_sched_job_init(job, &own_entity, 1, NULL, 0);
+#endif
+}
+
 static void own_push(struct dma_fence *fence)
 {
 	struct drm_sched_job *job = kzalloc(sizeof(*job), GFP_KERNEL);
@@ -97,7 +108,7 @@ static void own_push(struct dma_fence *fence)
 		dma_fence_put(fence);
 		return;
 	}
-	if (drm_sched_job_init(job, &own_entity, 1, NULL, 0)) {
+	if (own_job_init(job)) {
 		dma_fence_put(fence);
 		kfree(job);
 		return;
@@ -147,7 +158,9 @@ static int __init trap_init(void)
 	struct drm_gpu_scheduler *list[] = { &own_sched };
 	struct drm_sched_init_args args = {
 		.ops = &own_ops,
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 7, 0)	/* before it is always that many */
 		.num_rqs = DRM_SCHED_PRIORITY_COUNT,
+#endif
 		.credit_limit = 1,
 		.timeout = MAX_SCHEDULE_TIMEOUT,
 		.name = DEVICE_NAME,

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: MIT
+"""The second release, and panfrost's ways to allocate in its fault path: that each builds and runs on both, and does what its name says."""
+
+import itertools
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from whole_runs import RunOne
+
+from drmsqueeze import TOP, cache, kernels, modules
+from drmsqueeze.execute import Lab
+from drmsqueeze_results.model import Status
+
+FLAGS = ("nowait", "noretry", "atomic", "noreclaim", "reserve")
+HEAP: dict[str, Any] = json.loads((TOP / "configs" / "panfrost-heap.json").read_text())
+
+
+@pytest.mark.parametrize(("base", "flags"), itertools.product(("lab", "lab-6.1"), FLAGS))
+def test_flags_and_repairs_apply_in_either_order(base: str, flags: str, tmp_path: Path) -> None:
+    place = modules.MODELLED_DRIVERS["panfrost"]
+    made = []
+    for order in ("{0}+panfrost-{1}+panfrost-errfix", "{0}+panfrost-errfix+panfrost-{1}"):
+        tree = tmp_path / str(len(made))
+        shutil.copytree(kernels.lab_kernel(base).path / "source" / place, tree / place)
+        for variant in kernels.KernelSpec.parse(order.format(base, flags)).variants:
+            modules.patch_driver(tree, variant)
+        made.append({path.name: cache.file_digest(path) for path in (tree / place).glob("*.[ch]")})
+    assert made[0] == made[1]
+
+
+def test_nothing_of_ours_is_left_out_of_the_older_release(lab: Lab) -> None:
+    """Models, traps, probes and shimmed drivers all build on 6.1."""
+    names = [sorted(path.stem for path in lab.guest(base).modules.all()) for base in ("lab", "lab-6.1")]
+    assert names[0] == names[1]
+
+
+@pytest.mark.parametrize(("base", "flags"), itertools.product(("lab", "lab-6.1"), ("", *FLAGS)))
+@pytest.mark.parametrize("errfix", ["", "+panfrost-errfix"])
+def test_every_arm_runs(run_one: RunOne, base: str, flags: str, errfix: str) -> None:
+    """With memory enough nothing fails: the two jobs that are in flight grow by as much as the reserve holds."""
+    kernel = base + (f"+panfrost-{flags}" if flags else "") + errfix
+    done = run_one(base=HEAP | {"stressors": [HEAP["stressors"][0] | {"jobs": 4}]}, kernel=kernel)
+    assert done.run.status is Status.PASS, done.story
+    assert done.fates == {"completed": done.run.jobs.submitted}, done.story
+
+
+@pytest.mark.parametrize("base", ["lab", "lab-6.1"])
+def test_a_job_that_outgrows_the_reserve_fails(run_one: RunOne, base: str) -> None:
+    """The control of the reserve: 64 MiB in one job, with memory enough, and only the variant fails it."""
+    heap = HEAP | {"stressors": [{"kind": "tiler-heap", "heap_mib": 64, "jobs": 1}], "injectors": []}
+    assert run_one(base=heap, kernel=f"{base}+panfrost-nowait+panfrost-errfix").fates == {"completed": 1}
+    assert run_one(base=heap, kernel=f"{base}+panfrost-reserve+panfrost-errfix").fates == {"failed": 1}
+
+
+def test_the_older_release_is_caught_in_a_trap_too(run_one: RunOne) -> None:
+    """The positive control of 6.1: blocking allocations lock up with a shrinker that waits for the job's fence, GFP_NOWAIT does not."""
+    trap = json.loads((TOP / "configs/traps/shrinker-waits-for-fence.json").read_text())
+    blocking = run_one(base=trap, kernel="lab-6.1")
+    assert blocking.run.jobs.hung or blocking.run.jobs.stalled or blocking.run.jobs.timed_out, blocking.story
+    nowait = run_one(base=trap, kernel="lab-6.1+panfrost-nowait")
+    assert not nowait.run.jobs.hung and not nowait.run.jobs.stalled, nowait.story
