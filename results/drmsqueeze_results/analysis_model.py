@@ -58,7 +58,9 @@ class Regression:
 
 @dataclass(frozen=True)
 class TradeShare:
-    """A share of jobs, 0..1, with its interval and the kind of it."""
+    """A share of jobs, 0..1, with its interval and the kind of it: "bootstrap" or "range" as elsewhere, or, for what was never
+    seen, "bound": from 0 to the one-sided 95 % bound of the share of clusters with it, which the share of jobs cannot exceed.
+    """
 
     share: float | None
     interval: Interval | None

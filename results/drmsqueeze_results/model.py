@@ -199,6 +199,17 @@ class Pressure:
 
 
 @dataclass(frozen=True)
+class JobTimes:
+    """After how long jobs came to an end: by end ("completed", "failed", "stuck", "oom"; "censored": cut short by something else)
+    a histogram in which bucket b holds times from 2^(b/buckets_per_octave) ns on. `deadline_ms` is the jobs', in guest time.
+    """
+
+    buckets_per_octave: int
+    deadline_ms: float | None
+    ends: Mapping[str, Mapping[str, int]]
+
+
+@dataclass(frozen=True)
 class LeakCount:
     """How many of a thing the kernel held before a run and after it; up to `allowed` more are noise."""
 
@@ -332,6 +343,7 @@ class Run:
     leaks: Leaks | None = None
     started: str | None = None
     rate_hz: float | None = None
+    times: JobTimes | None = None
     schema: str = "drmsqueeze.run/1"
 
     @property

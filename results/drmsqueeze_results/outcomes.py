@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Callable, Iterator, Mapping, Sequence
 
-from drmsqueeze_results import fates, findings, latency, lockdep, wait_chain, who_waits, witnesses
+from drmsqueeze_results import fates, findings, job_times, latency, lockdep, wait_chain, who_waits, witnesses
 from drmsqueeze_results.documents import from_plain, read_json, to_plain, validate, write_json
 from drmsqueeze_results.errors import BadRunDirectory
 from drmsqueeze_results.facts import Ended, RunData, read_run
@@ -296,7 +296,8 @@ def consider(run_dir: Path) -> Judgement:
         timing_s=facts.timing_s, phases=_phases(data, decided), first_witness=witnesses.first(signs), stalls=_stalls(data, decided),
         stressors=tuple(from_plain(StressorReport, report) for report in data.stressors),
         lockdep=lockdep.verdict(data.console, data.environment),
-        leaks=data.leaks, started=facts.started, rate_hz=facts.rate_hz)
+        leaks=data.leaks, started=facts.started, rate_hz=facts.rate_hz,
+        times=job_times.tell(data, decided.others, [f.finding for f in found]))
     return Judgement(run, data, decided, blocked, _chains(data, decided, blocked))
 
 

@@ -1,19 +1,23 @@
 # SPDX-License-Identifier: MIT
-"""Pure functions over runs. Each may answer "too few" (null) and none draws from a clock.
+"""Pure functions over units. Each may answer "too few" (null) and none draws from a clock.
 
-The run is the unit: jobs within a run depend on each other. The mathematics is scipy's and statsmodels'.
+A unit is what is independent of all else: a run that was booted, or a cluster of runs that were restored from one snapshot. It is
+never a job, for jobs within a run depend on each other. The mathematics is scipy's and statsmodels'.
 """
 
 from typing import Sequence
 
 import numpy as np
 from scipy import stats
+from statsmodels.stats.contingency_tables import StratifiedTable
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
 FEWEST_FOR_BOOTSTRAP = 5  # with fewer runs only the range is shown
 BOOTSTRAP_RESAMPLES = 2000
 PERMUTATIONS = 70000  # above log2 of this many pairs the permutation test draws instead of enumerating
+PERMUTATIONS_AT_ONCE = 1000  # bounds the memory that a drawn test takes
+MOST_FOR_BOSCHLOO = 100  # units of an arm; with more it takes seconds, and Fisher's test loses next to nothing against it
 CONFIDENCE = 0.95
 
 
@@ -23,11 +27,11 @@ def share(counts: Sequence[int], totals: Sequence[int]) -> float | None:
     return sum(counts) / total if total else None
 
 
-def share_interval(counts: Sequence[int], totals: Sequence[int],
+def share_interval(counts: Sequence[float], totals: Sequence[int],
                    seed: int) -> tuple[tuple[float, float] | None, str | None]:
-    """Interval of the share, and its kind: "bootstrap" (percentile, resampling runs) or "range" of the runs' shares.
+    """Interval of the share, and its kind: "bootstrap" (percentile, resampling units) or "range" of the units' shares.
 
-    Runs that submitted nothing carry no share and are left out.
+    Units that submitted nothing carry no share and are left out. Also for means of differences: sums over numbers of blocks.
     """
     pairs = [(count, total) for count, total in zip(counts, totals) if total]
     if not pairs:
@@ -54,20 +58,23 @@ def median_and_range(values: Sequence[float | None]) -> tuple[float | None, tupl
 
 
 def permutation_p(pairs: Sequence[tuple[float, float]], seed: int) -> float | None:
-    """Two-sided p that arms A and B have the same mean, arm labels swapped within blocks; one pair (A, B) per block.
+    """Two-sided p that arms A and B have the same mean, arm labels swapped within units; one pair (sum of A, of B) per unit.
 
-    Exact up to log2(PERMUTATIONS) blocks, then a seeded draw. Null with no block.
+    Exact up to log2(PERMUTATIONS) units that differ, then a seeded draw. Null with no unit.
     """
-    if not pairs:
+    return sign_flip_p([b - a for a, b in pairs], seed)
+
+
+def sign_flip_p(differences: Sequence[float], seed: int) -> float | None:
+    """As `permutation_p`, of the differences. Swapping the labels of a unit that does not differ changes nothing: it is left out."""
+    if not differences:
         return None
-    differences = np.array([b - a for a, b in pairs])
-    if not differences.any():
-        return 1.0
-    if len(differences) == 1:  # scipy wants two observations; with one block both labellings are equally extreme
+    told = np.array([d for d in differences if d])
+    if len(told) < 2:  # with one that differs both labellings are equally extreme; scipy wants two
         return 1.0
     tested = stats.permutation_test(
-        (differences,), lambda d, axis=-1: d.mean(axis=axis), permutation_type="samples", vectorized=True,
-        n_resamples=PERMUTATIONS, alternative="two-sided", random_state=np.random.default_rng(seed))
+        (told,), lambda d, axis=-1: d.sum(axis=axis), permutation_type="samples", vectorized=True,
+        n_resamples=PERMUTATIONS, batch=PERMUTATIONS_AT_ONCE, alternative="two-sided", random_state=np.random.default_rng(seed))
     return float(tested.pvalue)
 
 
@@ -80,19 +87,54 @@ def permutation_p_attainable(blocks: int) -> float | None:
     return float(min(1.0, max(enumerated, drawn)))
 
 
-def rare_event_p(with_a: int, runs_a: int, with_b: int, runs_b: int) -> float | None:
-    """Two-sided Boschloo test on the numbers of runs with an event. Null where an arm has no run."""
-    if not runs_a or not runs_b:
+def exact_method(units_a: int, units_b: int) -> str:
+    """Which test `rare_event_p` takes. Both are exact; Boschloo's has Fisher's p as its statistic and is never less powerful."""
+    return "fisher" if max(units_a, units_b) > MOST_FOR_BOSCHLOO else "boschloo"
+
+
+def rare_event_p(with_a: int, units_a: int, with_b: int, units_b: int) -> float | None:
+    """Two-sided exact p on the numbers of units with an event. Null where an arm has no unit."""
+    if not units_a or not units_b:
         return None
-    if with_a + with_b in (0, runs_a + runs_b):  # nothing that could differ; scipy answers nan
+    if with_a + with_b in (0, units_a + units_b):  # nothing that could differ; scipy answers nan
         return 1.0
-    table = [[with_a, with_b], [runs_a - with_a, runs_b - with_b]]
+    table = [[with_a, with_b], [units_a - with_a, units_b - with_b]]
+    if exact_method(units_a, units_b) == "fisher":
+        return float(stats.fisher_exact(table)[1])
     return float(min(1.0, stats.boschloo_exact(table).pvalue))
 
 
-def rare_event_p_attainable(runs_a: int, runs_b: int) -> float | None:
-    """The smallest p that `rare_event_p` can give: all runs of one arm with the event, none of the other."""
-    return rare_event_p(runs_a, runs_a, 0, runs_b)
+def rare_event_p_attainable(units_a: int, units_b: int) -> float | None:
+    """The smallest p that `rare_event_p` can give: all units of one arm with the event, none of the other."""
+    return rare_event_p(units_a, units_a, 0, units_b)
+
+
+Counts = tuple[int, int, int, int]  # of one stratum: with an event in A, units of A, with an event in B, units of B
+
+
+def stratified_p(strata: Sequence[Counts]) -> float | None:
+    """Mantel-Haenszel p, with continuity correction, that the share of units with an event is the same in each stratum.
+
+    A large-sample test: with few events it says too little rather than too much. Null with no stratum that has both arms.
+    """
+    known = [(wa, na, wb, nb) for wa, na, wb, nb in strata if na and nb]
+    if not known:
+        return None
+    told = [np.array([[wb, nb - wb], [wa, na - wa]]) for wa, na, wb, nb in known if 0 < wa + wb < na + nb]
+    if not told:
+        return 1.0
+    return float(StratifiedTable(told).test_null_odds(correction=True).pvalue)
+
+
+def stratified_p_attainable(strata: Sequence[Counts]) -> float | None:
+    """The smallest p that `stratified_p` can give with so many units."""
+    return stratified_p([(na, na, 0, nb) for _, na, _, nb in strata])
+
+
+def stratified_difference(strata: Sequence[Counts]) -> float | None:
+    """Difference of the shares of units with an event, B minus A, with Mantel-Haenszel's weights of strata (Greenland and Robins 1985)."""
+    weighted = [(na * nb / (na + nb), wb / nb - wa / na) for wa, na, wb, nb in strata if na and nb]
+    return sum(w * d for w, d in weighted) / sum(w for w, _ in weighted) if weighted else None
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: MIT
+"""What the arms were exposed to: the same, or said in words; and rates by it. Descriptive."""
+
+from collections.abc import Mapping, Sequence
+
+from drmsqueeze_results.comparison_model import Arm, Exposure
+from drmsqueeze_results.model import Outcome, Run
+from drmsqueeze_results.observations import Observation
+
+# Injectors that make allocations fail. A comparison with one of them is no verdict on GFP flags.
+INJECTS_FAILURES = frozenset({"fail-page-alloc", "failslab", "fail-function", "fail-nth"})
+PLANTED = {"trap": "trap", "model-fault": "fault"}
+HEAP_GROWTHS = "heap growths"  # as stressors count them (tiler_heap.cc)
+TOLERANCE = 0.02  # differences below this share of the greater are not worth a word
+
+
+def _growths(run: Run) -> int | None:
+    known = [report.counts[HEAP_GROWTHS] for report in run.stressors if isinstance(report.counts.get(HEAP_GROWTHS), int)]
+    return sum(known) if known else None
+
+
+def _faults(run: Run) -> int | None:
+    known = [i.fired for i in run.injections if i.fired is not None and (i.injector in INJECTS_FAILURES or i.injector in PLANTED)]
+    return sum(known) if known else None
+
+
+def _rates(runs: Sequence[Run], exposed: int | None) -> dict[str, float]:
+    """Jobs with each outcome but "completed", per 1,000; nothing where nothing is known to have happened."""
+    if not exposed:
+        return {}
+    counts = {outcome.value: sum(run.jobs.of(outcome) for run in runs) for outcome in Outcome if outcome is not Outcome.COMPLETED}
+    return {outcome: round(1000 * count / exposed, 4) for outcome, count in counts.items()}
+
+
+def exposure(items: Sequence[Observation]) -> Exposure:
+    """Of one arm. A rate counts only the runs of which the exposure is known, above the line and below."""
+    runs = [item.run for item in items]
+    fired: dict[str, int] = {}
+    for run in runs:
+        for injection in run.injections:
+            if injection.fired is not None:
+                fired[injection.injector] = fired.get(injection.injector, 0) + injection.fired
+    grown = [(run, n) for run in runs if (n := _growths(run)) is not None]
+    faulted = [(run, n) for run in runs if (n := _faults(run)) is not None]
+    growths = sum(n for _, n in grown) if grown else None
+    faults = sum(n for _, n in faulted) if faulted else None
+    return Exposure(sum(run.jobs.submitted for run in runs), fired, growths, faults, _rates([run for run, _ in grown], growths),
+                    _rates([run for run, _ in faulted], faults))
+
+
+def _apart(what: str, values: Mapping[str, float | None]) -> str:
+    known = {kernel: value for kernel, value in values.items() if value is not None}
+    if len(known) < len(values):
+        missing = " and ".join(kernel for kernel in values if kernel not in known)
+        return f"{what} are not known of {missing}" if known else ""
+    most = max(known.values(), default=0)
+    if not most or min(known.values()) >= (1 - TOLERANCE) * most:
+        return ""
+    return f"{what} were not the same: " + ", ".join(f"{value:,.6g} with {kernel}" for kernel, value in known.items())
+
+
+def note(arms: Mapping[str, Arm], seen: Mapping[str, Exposure]) -> str:
+    """Whether the arms were exposed to the same, by run: equal, or how not and what follows."""
+    def per_run(of: Mapping[str, float | None]) -> dict[str, float | None]:
+        return {arms[key].kernel: None if of[key] is None or not arms[key].runs else float(of[key] or 0) / arms[key].runs for key in arms}
+
+    if not seen or not all(arm.runs for arm in arms.values()):
+        return ""
+    parts = [_apart("jobs for each run", per_run({key: e.jobs_submitted for key, e in seen.items()})),
+             _apart("heap growths for each run", per_run({key: e.heap_growths for key, e in seen.items()})),
+             _apart("faults fired for each run", per_run({key: e.faults_fired for key, e in seen.items()}))]
+    parts += [_apart(f"{name} for each run", per_run({key: e.injections_fired.get(name) for key, e in seen.items()}))
+              for name in sorted({name for e in seen.values() for name in e.injections_fired}) if name in INJECTS_FAILURES]
+    told = [part for part in parts if part]
+    if not told:
+        return "The exposure was the same with all kernels, to within 2 %."
+    text = "; ".join(told)
+    return (f"{text[0].upper()}{text[1:]}. A kernel that fails or gets stuck early is exposed to less afterwards: read the shares, and the "
+            "rates by what happened, side by side.")
