@@ -26,14 +26,7 @@ constexpr int kExitError = 3;
 
 Result<Recorder> open_ring(const std::string &asked)
 {
-	std::string file = asked;
-	if (file.empty()) {
-		auto found = find_ivshmem(Root());
-		if (!found)
-			return Error{found.error().code, found.error().reason + "; give --ring FILE"};
-		file = *found;
-	}
-	auto memory = map_ring(file);
+	auto memory = open_ring_memory(asked);
 	if (!memory)
 		return memory.error();
 	return Recorder::attach(memory->base, memory->bytes);

@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "agent/awaited.h"
 #include "agent/capabilities.h"
 #include "agent/clock.h"
 #include "agent/keeper.h"
@@ -12,6 +13,7 @@ int main(int argc, char **argv)
 
 	AgentOptions options{.ring = "", .journal = "/run/drmsqueeze/restore.json"};
 	bool calibrate = false;
+	bool await = false;
 	bool put_back = false;
 	bool capabilities = false;
 	CLI::App app("Carries out one run of drmsqueeze: reads its request from the ring, and writes records into it.");
@@ -20,6 +22,9 @@ int main(int argc, char **argv)
 	app.add_option("--journal", options.journal, "where to note what must be put back")->capture_default_str();
 	auto *modes = app.add_option_group("instead of a run");
 	modes->add_flag("--calibrate", calibrate, "print nanoseconds of a fixed piece of work");
+	modes->add_flag(
+		"--await", await,
+		"return once there is a request in the ring, and the kernel's random numbers are seeded for it");
 	modes->add_flag("--restore", put_back, "put back what the journal of an earlier run says");
 	modes->add_flag("--capabilities", capabilities, "print as JSON what can be done on this machine");
 	modes->require_option(0, 1);
@@ -32,6 +37,8 @@ int main(int argc, char **argv)
 		fmt::print("{}\n", calibrate_ns());
 		return 0;
 	}
+	if (await)
+		return await_request(options.ring);
 	if (put_back)
 		return restore(options);
 	if (capabilities) {

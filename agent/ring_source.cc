@@ -41,4 +41,14 @@ Result<RingMemory> map_ring(const std::string &file)
 	return RingMemory{base, bytes};
 }
 
+Result<RingMemory> open_ring_memory(const std::string &asked)
+{
+	if (!asked.empty())
+		return map_ring(asked);
+	auto found = find_ivshmem(Root());
+	if (!found)
+		return Error{found.error().code, found.error().reason + "; give --ring FILE"};
+	return map_ring(*found);
+}
+
 } // namespace drmsqueeze

@@ -24,4 +24,7 @@ Result<std::string> find_ivshmem(const Root &root);
 
 Result<RingMemory> map_ring(const std::string &file);
 
+/** The memory of @asked, or of the ivshmem device where it is empty. */
+Result<RingMemory> open_ring_memory(const std::string &asked);
+
 } // namespace drmsqueeze

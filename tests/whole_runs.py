@@ -17,7 +17,8 @@ from drmsqueeze_results.outcomes import judge
 from drmsqueeze import guest as guests
 from drmsqueeze import targets
 from drmsqueeze.execute import Lab, Watcher, execute
-from drmsqueeze.machines.vm import Accelerator, Hardware, Vm
+from drmsqueeze.machines.speed import Accelerator
+from drmsqueeze.machines.vm import Hardware, Vm
 from drmsqueeze.plan import PlannedRun
 from drmsqueeze.ring import Ring
 from drmsqueeze.scenario import Scenario, parse
@@ -91,12 +92,13 @@ def run_one(lab: Lab, tmp_path: Path) -> RunOne:
     count = 0
 
     def run(*, base: dict[str, Any] = PLANTED, kernel: str = "lab", level: float = 1.0, watch: Watcher | None = None, provoke: str = "",
-            **members: Any) -> Executed:
+            warm: bool = False, cluster: int = 0, seed: int = 1, **members: Any) -> Executed:
         nonlocal count
         scenario: Scenario = parse(json.dumps(copy.deepcopy(base) | members), "planted")
         directory = tmp_path / f"{count:04d}"
         count += 1
-        execute(Provoked(lab, provoke, tmp_path) if provoke else lab, scenario, PlannedRun(0, 0, level, "a", 1), kernel, directory, watch)
+        execute(Provoked(lab, provoke, tmp_path) if provoke else lab, scenario, PlannedRun(0, 0, level, "a", seed, cluster=cluster), kernel,
+                directory, watch, warm)
         return Executed(judge(directory), directory)
 
     return run

@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -85,3 +85,40 @@ def get(kind: str, inputs: Mapping[str, str], build: Callable[[Path], None]) -> 
         unfinished.write_text(json.dumps(dict(inputs), indent=1, sort_keys=True) + "\n")
         unfinished.rename(path / COMPLETE)
     return path
+
+
+def forget(kind: str, inputs: Mapping[str, str]) -> None:
+    """Remove the entry of this kind for these inputs: what uses it finds that it does not serve."""
+    path = root() / kind / key_of(inputs)
+    with _locked(path.with_suffix(".lock")):
+        (path / COMPLETE).unlink(missing_ok=True)  # first: half an entry is none
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def touch(entry: Path) -> None:
+    """Note that an entry is used now, for `trim`."""
+    with suppress(OSError):
+        os.utime(entry)
+
+
+def trim(kind: str, most_bytes: int) -> None:
+    """Remove entries of a kind, those first that were built or touched longest ago, until they take no more than so many bytes.
+
+    What an interrupted build left goes too. An entry that somebody builds just now stays. One that is removed while somebody reads it
+    is gone for him where he had not opened its files: he builds it again.
+    """
+    entries = []
+    for path in (root() / kind).iterdir() if (root() / kind).is_dir() else ():
+        with suppress(OSError):
+            if path.is_dir():
+                entries.append((path.stat().st_mtime, sum(file.stat().st_size for file in path.iterdir()), path))
+    total = sum(size for _, size, _ in entries)
+    for _, size, path in sorted(entries):
+        whole = (path / COMPLETE).exists()
+        if whole and total <= most_bytes:
+            continue
+        with path.with_suffix(".lock").open("w") as lock, suppress(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            (path / COMPLETE).unlink(missing_ok=True)
+            shutil.rmtree(path, ignore_errors=True)
+            total -= size

@@ -173,7 +173,7 @@ def _do_compare(args: argparse.Namespace) -> int:
     one = scenario.load(args.config)
     compared = _arms(args)
     directory = new_directory(args.out, "compare")
-    plan.make("compare", one, compared, args.runs, args.seed).write(directory / "plan.json")
+    plan.make("compare", one, compared, args.runs, args.seed, cold=args.cold).write(directory / "plan.json")
     carry_out([directory / "plan.json"], execute.Lab(), directory / "junit.xml", f"{one.name}: {args.a} against {args.b}")
     return _conclude_comparison(directory)
 
@@ -411,6 +411,7 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("--a", required=True, metavar="K", help="the first kernel: the baseline that others are held against")
     compare.add_argument("--b", required=True, metavar="K", help="the second kernel")
     compare.add_argument("--arm", action="append", default=[], metavar="K", help="one more kernel; may be given again")
+    compare.add_argument("--cold", action="store_true", help="boot a guest for each run, instead of starting runs from snapshots")
     with_runs(compare)
     with_out(compare)
     report_command = command("report", _do_report, "judge the runs of a directory again and write report.html anew")

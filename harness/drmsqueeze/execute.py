@@ -14,10 +14,12 @@ from drmsqueeze import cache, exact, kernels, targets
 from drmsqueeze.guest import Guest
 from drmsqueeze.journal import Journal
 from drmsqueeze.limits import Limits
-from drmsqueeze.machines.vm import BOOT_TIMEOUT_S, Accelerator, Hardware, Vm, choose_accelerator, slowdown
+from drmsqueeze.machines.speed import Accelerator, choose_accelerator, slowdown
+from drmsqueeze.machines.vm import BOOT_TIMEOUT_S, Hardware, Vm
 from drmsqueeze.plan import PlannedRun
 from drmsqueeze.ring import Ring, scratch_in_memory
 from drmsqueeze.scenario import Scenario
+from drmsqueeze.snapshots import Snapshots
 
 POLL_S = 0.02
 # What two measurements of one kernel may differ by on a shared machine.
@@ -43,6 +45,7 @@ class Lab:
         self.record = record
         self._guests: dict[str, Guest] = {}
         self._kernels: dict[str, kernels.LabKernel] = {}
+        self.snapshots = Snapshots()
 
     @property
     def kernel(self) -> kernels.LabKernel:
@@ -188,10 +191,12 @@ _BROKEN = {
 }
 
 
-def execute(lab: Lab, scenario: Scenario, run: PlannedRun, kernel: str, directory: Path, watch: Watcher | None = None) -> None:
+def execute(lab: Lab, scenario: Scenario, run: PlannedRun, kernel: str, directory: Path, watch: Watcher | None = None,
+            warm: bool = False) -> None:
     """Carry out one run and write its facts (not its verdict) into `directory`, which is created.
 
-    `watch` is called at every poll, with the machine and the journal so far. Raises InfrastructureError where the lab cannot be
+    With `warm` its guest starts from the snapshot of the run's cluster where that can be. `watch` is called at every poll, with the
+    machine and the journal so far. Raises InfrastructureError where the lab cannot be
     built; whatever becomes of the guest is a fact of the run.
     """
     guest = lab.guest(kernel).carrying(guests.tools_of(scenario["injectors"]))
@@ -223,8 +228,11 @@ def execute(lab: Lab, scenario: Scenario, run: PlannedRun, kernel: str, director
                                   judged_by_lockdep=kernels.BASES[guest.spec.base].lockdep)
         hardware = Hardware(**scenario["machine"], devices=tuple(targets.devices(scenario["target"])))
         recorder = exact.Recorder(directory, journal) if lab.record else None
-        with Vm(guest, accelerator.name, hardware, modules, directory / "console.log", ring=Path(shared) / "ring",
-                arguments=limits.kernel_arguments(), recording=recorder.recording if recorder else None) as vm:
+        console_log, arguments = directory / "console.log", limits.kernel_arguments()
+        restored = lab.snapshots.start(guest, accelerator, hardware, modules, arguments, run.cluster, ring, console_log,
+                                      boot_limit_s) if warm and not recorder else None
+        with restored or Vm(guest, accelerator.name, hardware, modules, console_log, ring=ring.path, arguments=arguments,
+                           recording=recorder.recording if recorder else None) as vm:
             follower = _Follower(vm, ring, journal, limits.silence, boot_limit_s, limit_s, watch, recorder)
             ended = follower.follow()
             if recorder:
@@ -232,7 +240,7 @@ def execute(lab: Lab, scenario: Scenario, run: PlannedRun, kernel: str, director
             vm.kill()
             follower.finish()
             if recorder:
-                recorder.write(vm, guest, Path(shared) / "ring")
+                recorder.write(vm, guest, ring.path)
             over = time.monotonic()
             complaint = vm.complaint()
             journal.complete_reason(vm.console())
@@ -258,7 +266,7 @@ def execute(lab: Lab, scenario: Scenario, run: PlannedRun, kernel: str, director
         "kernel": {"release": guest.kernel.release, "variant": kernel, "config_sha256": guest.kernel.config_sha256},
         "driver": {"name": driver, "module_sha256": cache.file_digest(guest.module(targets.TARGETS[driver].module)),
                    "model": scenario["target"].get("model"), "timeout_ms": document["driver_timeout_ms"]},
-        "time_scale": time_scale, "snapshot": None,
+        "time_scale": time_scale, "snapshot": {"id": vm.snapshot.id, "cluster": run.cluster} if vm.snapshot else None,
         "jobs": {"intents": journal.intents, "ended": journal.ended},
         "phases": journal.phases,
         "release": journal.release, "bye": journal.bye, "witnesses": list(journal.witnesses.values()),

@@ -111,6 +111,11 @@ class Plan:
                     tuple(RepeatedBlock(**repeated) for repeated in document.get("repeated_blocks", ())))
 
     @property
+    def warm(self) -> bool:
+        """Whether runs start from snapshots, where that can be. A single run boots, as the run boots that it is to reproduce."""
+        return self.purpose == "compare" and not self.design.cold
+
+    @property
     def conditions(self) -> int:
         """How many (level, demand rate) there are: the blocks of a round."""
         return len(self.levels) * len(self.rates_hz)

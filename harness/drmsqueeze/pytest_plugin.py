@@ -62,7 +62,7 @@ class RunItem(pytest.Item):
     def setup(self) -> None:
         directory = runs_directory(self.path, self._plan) / self._planned.directory
         kernel = self._plan.arms[self._planned.arm]
-        execute(self.config.stash[LAB], self._plan.scenario, self._planned, kernel, directory)
+        execute(self.config.stash[LAB], self._plan.scenario, self._planned, kernel, directory, warm=self._plan.warm)
         run = self._run = judge(directory)
         reasons = f"{run.verdict.reason_code}: {'; '.join(run.verdict.reasons)}"
         if run.status is Status.ERROR:

@@ -89,6 +89,12 @@ class Record:
         return self.t_ns / 1e9
 
 
+def make_empty(path: Path) -> None:
+    """A file for the ring of a guest that is to wait until there is a request in it."""
+    with path.open("wb") as file:
+        file.truncate(SIZE)
+
+
 class Ring:
     """A ring file, created with a request in it and read while, and after, the agent writes records."""
 
@@ -98,6 +104,7 @@ class Ring:
         With `only_read` nothing is ever written to it again, so that what the guest finds there is the same in every replay. It is
         larger then, for no room is given back: a guest that has filled it waits for ever.
         """
+        self.path = path
         size = ONLY_READ_SIZE if only_read else SIZE
         text = json.dumps(request).encode()
         if len(text) > RECORDS_OFFSET - REQUEST_OFFSET:
@@ -108,13 +115,22 @@ class Ring:
             self._map = mmap.mmap(file.fileno(), size)
         self.capacity = (size - RECORDS_OFFSET) // _RECORD.size
         self._only_read = only_read
-        self._map[: _HEADER.size] = _HEADER.pack(MAGIC, VERSION, _RECORD.size, RECORDS_OFFSET, self.capacity, REQUEST_OFFSET,
-                                                 len(text), 0, 0, 0)
-        self._map[REQUEST_OFFSET : REQUEST_OFFSET + len(text)] = text
+        self._request = text
+        self.lay_out()
         self._consumed = 0
         self._hole_since: float | None = None
         self.torn = 0
         """Records that were claimed and never published: their writer was killed, or the machine died, in the middle."""
+
+    def lay_out(self) -> None:
+        """Write header and request, the magic last: a guest may be waiting for it.
+
+        Again after a guest was restored, before it goes on: its ring is then as it was when the guest was saved, empty.
+        """
+        header = _HEADER.pack(b"", VERSION, _RECORD.size, RECORDS_OFFSET, self.capacity, REQUEST_OFFSET, len(self._request), 0, 0, 0)
+        self._map[: _HEADER.size] = header
+        self._map[REQUEST_OFFSET : REQUEST_OFFSET + len(self._request)] = self._request
+        self._map[: len(MAGIC)] = MAGIC
 
     def close(self) -> None:
         self._map.close()

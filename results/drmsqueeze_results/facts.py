@@ -10,7 +10,7 @@ from typing import Any, Mapping, Sequence
 from drmsqueeze_results.documents import from_plain, read_json, validate
 from drmsqueeze_results.errors import BadRunDirectory
 from drmsqueeze_results.kernel_log import Line, read_lines
-from drmsqueeze_results.model import Driver, Injection, Kernel, Leaks, Outcome, ScenarioId, StressorReport, Timing
+from drmsqueeze_results.model import Driver, Injection, Kernel, Leaks, Outcome, ScenarioId, Snapshot, StressorReport, Timing
 
 
 class Ended(str, Enum):
@@ -115,7 +115,7 @@ class Facts:
     kernel: Kernel
     driver: Driver
     time_scale: float | None
-    snapshot: str | None
+    snapshot: Snapshot | None
     jobs: JobTotals
     release: Release | None
     bye: Bye | None

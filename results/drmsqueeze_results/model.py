@@ -80,11 +80,19 @@ class Driver:
 
 
 @dataclass(frozen=True)
+class Snapshot:
+    """The saved guest that a run was restored from; runs of one are clones of one booted machine."""
+
+    id: str
+    cluster: int
+
+
+@dataclass(frozen=True)
 class Environment:
     """What a reader needs to judge whether another machine would answer the same. Null: not known.
 
-    `slowdown`: how many times slower than the plain lab kernel this one is, as measured; it is part of `time_scale`.
-    `more_ram_mib`: what a debug kernel was given for its own tables, beside what the scenario says.
+    `snapshot` is null where the guest booted for this run alone. `slowdown`: how many times slower than the plain lab kernel this one
+    is, as measured; it is part of `time_scale`. `more_ram_mib`: what a debug kernel was given for its own tables, beside what the scenario says.
     `recorded` are QEMU's icount options, where it recorded the run for an exact replay; null where it did not.
     """
 
@@ -93,7 +101,7 @@ class Environment:
     kernel: Kernel
     driver: Driver
     time_scale: float | None
-    snapshot: str | None
+    snapshot: Snapshot | None
     ram_kib: int | None
     swap: Any
     min_free_kib: int | None

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+import os
 from pathlib import Path
 
 import pytest
@@ -48,3 +49,34 @@ def test_tree_digest_sees_names_contents_and_run_bits(tmp_path: Path) -> None:
     file.rename(tree / "other")
     digests.append(cache.tree_digest(tree))
     assert len(set(digests)) == 4
+
+
+def test_trim_removes_what_was_used_longest_ago_and_what_is_not_whole() -> None:
+    def build(path: Path) -> None:
+        (path / "big").write_bytes(bytes(100_000))
+
+    entries = [cache.get("things", {"a": str(n)}, build) for n in range(3)]
+    for n, entry in enumerate(entries):
+        os.utime(entry, (n, n))
+    cache.touch(entries[0])
+    half = entries[0].parent / "half"
+    half.mkdir()
+    cache.trim("things", 250_000)
+    assert [entry.exists() for entry in (*entries, half)] == [True, False, True, False]
+    cache.trim("none", 0)
+
+
+def test_trim_leaves_what_somebody_builds() -> None:
+    def build(path: Path) -> None:
+        cache.trim("things", 0)
+        assert path.exists()
+
+    assert cache.get("things", {"a": "1"}, build).exists()
+
+
+def test_forgotten_is_built_again() -> None:
+    built: list[Path] = []
+    entry = cache.get("things", {"a": "1"}, built.append)
+    cache.forget("things", {"a": "1"})
+    assert not entry.exists() and cache.find("things", {"a": "1"}) is None
+    assert cache.get("things", {"a": "1"}, built.append) == entry and len(built) == 2

@@ -60,6 +60,22 @@ def test_header_and_request_lie_where_the_agent_looks(ring: Ring, tmp_path: Path
     assert json.loads(content[request : request + size]) == {"level": 0.5}
 
 
+def test_an_empty_ring_is_laid_out_again(ring: Ring, writer: Writer, tmp_path: Path) -> None:
+    """As after a restore, which brings back what lay there when the guest was saved: nothing."""
+    before = (tmp_path / "ring").read_bytes()
+    with (tmp_path / "ring").open("r+b") as file:
+        file.write(bytes(rings.SIZE))
+    ring.lay_out()
+    assert (tmp_path / "ring").read_bytes() == before
+    writer.write(Kind.BEAT)
+    assert [record.kind for record in ring.read()] == [Kind.BEAT]
+
+
+def test_a_ring_to_wait_at_is_empty(tmp_path: Path) -> None:
+    rings.make_empty(tmp_path / "ring")
+    assert (tmp_path / "ring").read_bytes() == bytes(rings.SIZE)
+
+
 def test_records_come_in_order_and_are_consumed(ring: Ring, writer: Writer, tmp_path: Path) -> None:
     for job in (1, 2, 3):
         writer.write(Kind.INTENT, job=job)

@@ -5,6 +5,7 @@ import json
 import socket
 import subprocess
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +37,16 @@ class Monitor:
         self._file.close()
         self._socket.close()
 
+    def hand_over(self, fd: int, name: str) -> None:
+        """Give QEMU an open file, which commands after this call `fd:NAME`. Raises as `do`."""
+        self._send("getfd", {"fdname": name}, [fd])
+
     def do(self, command: str, **arguments: Any) -> Any:
         """What a command returns. Raises OSError where QEMU is gone, InfrastructureError where it refuses."""
-        self._file.write(json.dumps({"execute": command, "arguments": arguments}) + "\n")
-        self._file.flush()
+        return self._send(command, arguments)
+
+    def _send(self, command: str, arguments: Mapping[str, Any], fds: Sequence[int] = ()) -> Any:
+        socket.send_fds(self._socket, [(json.dumps({"execute": command, "arguments": arguments}) + "\n").encode()], fds)
         while line := self._file.readline():
             answer = json.loads(line)
             if "error" in answer:

@@ -3,8 +3,6 @@
 
 import array
 import fcntl
-import json
-import os
 import shlex
 import shutil
 import signal
@@ -14,13 +12,13 @@ import tempfile
 import termios
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from drmsqueeze import cache, progress
+from drmsqueeze import progress
 from drmsqueeze.errors import InfrastructureError
 from drmsqueeze.guest import Guest
 from drmsqueeze.machines.events import Events
@@ -31,15 +29,19 @@ UNTIL_WE_DIE = ("setpriv", "--pdeathsig", "KILL", "--")
 """No guest outlives the harness, however that ended."""
 UP = "drmsqueeze-init: up"
 """What the guest prints once its modules are loaded."""
+WAITS = "drmsqueeze-agent: waits for its request"
+"""What the guest prints while its ring is empty (agent/awaited.h)."""
 BOOT_TIMEOUT_S = 120.0
-# A guest boots in 2 s under TCG on an idle machine; a KVM that cannot run a plain kernel hangs or dies at once.
-KVM_TRIAL_S = 20.0
 # QEMU's escape for a serial BREAK on a multiplexed character device; the kernel takes the byte after it as a sysrq.
 BREAK = b"\x01b"
 # Under record/replay an instruction takes 2^3 ns of the guest's time, about what TCG achieves, and a guest with nothing to do sleeps (the
 # default, not sleep=off): so its time goes about as the host's, limits in the host's time hold, and evidence is taken while it lasts.
 ICOUNT = "shift=3"
 QUIT_S = 30.0
+# Saving and restoring take some tenths of a second; these are for a machine that does much else.
+SAVE_S = 60.0
+RESTORE_S = 60.0
+SAVE_BYTES_PER_S = 1 << 40
 # A busy guest under TCG answers a sysrq within a second, and prints some hundred lines a second.
 TYPING_S = 2.0
 SYSRQ_ANSWER_S = 3.0
@@ -59,15 +61,6 @@ class Hardware:
 
 
 @dataclass(frozen=True)
-class Accelerator:
-    """How QEMU runs the guest's instructions, and how much slower a fixed piece of work is there than on the host."""
-
-    name: str
-    time_scale: float
-    why: str
-
-
-@dataclass(frozen=True)
 class Recording:
     """That QEMU writes down all that the guest's execution depends on beside its files, so that it can be replayed (exact.py).
 
@@ -76,6 +69,16 @@ class Recording:
 
     log: Path
     icount: str = ICOUNT
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A guest that was saved while it waited for its request; `text` is what it had printed by then."""
+
+    id: str
+    """From the content of `state`."""
+    state: Path
+    text: str
 
 
 def option(path: Path | str) -> str:
@@ -95,12 +98,17 @@ class Vm:
 
     def __init__(self, guest: Guest, accelerator: str, hardware: Hardware, modules: Sequence[str], console_log: Path | None,
                  *, mode: str = "agent", command: str = "", ring: Path | None = None,
-                 arguments: Mapping[str, str] | None = None, recording: Recording | None = None) -> None:
+                 arguments: Mapping[str, str] | None = None, recording: Recording | None = None,
+                 snapshot: Snapshot | None = None) -> None:
         """`modules` are loaded in order, each `NAME[:PARAMETER=VALUE]`; `mode` is init's (lab/guest/init); `arguments` are more of
         the kernel's command line.
 
         Without `console_log` the guest's console is this process's terminal. A guest with `recording` has one virtual CPU and a
         console that nobody can type on. Raises InfrastructureError where QEMU does not start to record.
+
+        With `snapshot` the guest does not boot: it was saved with the very same arguments, and stands still until `resume()`; what
+        lies in the ring by then is overwritten. Raises InfrastructureError where QEMU does not restore it, OSError where it cannot be
+        read. The console log then begins with what the guest had printed before it was saved.
         """
         self._scratch = Path(tempfile.mkdtemp(prefix="drmsqueeze-vm-"))
         self._console_socket = self._scratch / "console"
@@ -108,10 +116,11 @@ class Vm:
         self._monitor: Monitor | None = None
         self.console_log = console_log
         self.recording = recording
+        self.snapshot = snapshot
         kernel_arguments = {
             "console": "ttyS0", "panic": "-1", "loglevel": "4", "random.trust_cpu": "1", "no_timer_check": "1", "drmsqueeze.mode": mode,
             "drmsqueeze.modules": ",".join(modules), "drmsqueeze.zram_mib": str(hardware.zram_mib),
-            "drmsqueeze.command": command.replace(" ", "+"), **(arguments or {}),
+            "drmsqueeze.command": command.replace(" ", "+"), "drmsqueeze.await": "1" if ring else "", **(arguments or {}),
         }
         command_line = [
             QEMU, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-machine", "pc", "-accel", accelerator,
@@ -131,31 +140,77 @@ class Vm:
                              "-icount", f"{recording.icount},rr=record,rrfile={option(recording.log)}"]
         else:
             command_line += ["-chardev", f"socket,id=console,path={option(self._console_socket)},server=on,wait=off,mux=on,"
-                             f"logfile={option(console_log)}", "-serial", "chardev:console"]
+                             f"logfile={option(console_log)},logappend={'on' if snapshot else 'off'}", "-serial", "chardev:console",
+                             "-qmp", f"unix:{option(self.monitor_socket)},server=on,wait=off"]
         if ring:
+            # Nothing but the "master" of shared memory can be saved with the guest.
             command_line += ["-object", f"memory-backend-file,id=ring,share=on,mem-path={option(ring)},size={ring.stat().st_size}",
-                             "-device", "ivshmem-plain,memdev=ring"]
+                             "-device", "ivshmem-plain,memdev=ring,master=on"]
         self._events = Events(self.events_socket)
+        self._stderr = (self._scratch / "stderr").open("w+")
         self.command_line = command_line
         """QEMU's, without what sees to it that no guest outlives us."""
-        self._stderr = (self._scratch / "stderr").open("w+")
-        self.started = time.monotonic()
-        self.process = subprocess.Popen([*UNTIL_WE_DIE, *command_line], stdin=None if console_log is None else subprocess.DEVNULL,
-                                        stdout=None if console_log is None else subprocess.DEVNULL,
-                                        stderr=None if console_log is None else self._stderr)
-        if recording:
-            try:
+        try:
+            with ExitStack() as files:
+                passed = []
+                if snapshot and console_log:
+                    passed = [files.enter_context(snapshot.state.open("rb")).fileno()]
+                    command_line += ["-incoming", f"fd:{passed[0]}"]
+                    console_log.write_text(snapshot.text)
+                self.started = time.monotonic()
+                silent = None if console_log is None else subprocess.DEVNULL
+                self.process = subprocess.Popen([*UNTIL_WE_DIE, *command_line], stdin=silent, stdout=silent,
+                                                stderr=None if console_log is None else self._stderr, pass_fds=passed)
+        except BaseException:
+            self._forget()
+            raise
+        try:
+            if recording:
                 self._monitor = Monitor(self.monitor_socket, self.process)
-            except InfrastructureError as error:
-                complaint = self.complaint()
-                self.__exit__(None, None, None)
+            elif snapshot:
+                self._wait_restored()
+        except BaseException as error:
+            complaint = self.complaint()
+            self.__exit__(None, None, None)
+            if isinstance(error, InfrastructureError | OSError):
                 raise InfrastructureError(f"{error}; {complaint}") from None
+            raise
+
+    def _wait_restored(self) -> None:
+        with closing(Monitor(self.monitor_socket, self.process)) as monitor:
+            until = time.monotonic() + RESTORE_S
+            while (status := monitor.do("query-status")["status"]) != "paused":
+                if time.monotonic() > until:
+                    raise InfrastructureError(f"the guest is not restored after {RESTORE_S:.0f} s (QEMU: {status})")
+                time.sleep(0.005)
+
+    def resume(self) -> None:
+        """Let a restored guest go on. Raises OSError where QEMU is gone, InfrastructureError where it refuses."""
+        with closing(Monitor(self.monitor_socket, self.process)) as monitor:
+            monitor.do("cont")
+
+    def save(self, state: Path) -> None:
+        """Write the guest's state into a file; it stands still from then on. Raises InfrastructureError where QEMU cannot, with its reason."""
+        with closing(Monitor(self.monitor_socket, self.process)) as monitor:
+            monitor.do("stop")  # or memory is sent twice, and the guest goes on by itself once it is restored
+            monitor.do("migrate-set-parameters", **{"max-bandwidth": SAVE_BYTES_PER_S})
+            with state.open("wb") as file:  # not through a program: when that is done with it QEMU does not say
+                monitor.hand_over(file.fileno(), "state")
+            monitor.do("migrate", uri="fd:state")
+            until = time.monotonic() + SAVE_S
+            while (done := monitor.do("query-migrate"))["status"] != "completed":
+                if done["status"] in ("failed", "cancelled") or time.monotonic() > until:
+                    raise InfrastructureError(f"the guest is not saved (QEMU: {done['status']}, {done.get('error-desc', 'no reason given')})")
+                time.sleep(0.01)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
         self.kill()
+        self._forget()
+
+    def _forget(self) -> None:
         self._stderr.close()
         self._events.close()
         shutil.rmtree(self._scratch, ignore_errors=True)
@@ -253,9 +308,12 @@ class Vm:
             size = len(self.console())
             self._wait(lambda: len(self.console()) != size, quiet_s)
 
-    def wait_up(self, limit_s: float = BOOT_TIMEOUT_S) -> float:
-        """Seconds from QEMU's start until the guest is up. Raises InfrastructureError where it does not come up in time."""
-        while UP not in self.console():
+    def wait_up(self, limit_s: float = BOOT_TIMEOUT_S, said: str = UP) -> float:
+        """Seconds from QEMU's start until the guest is up, or has `said` something else.
+
+        Raises InfrastructureError where that does not come in time.
+        """
+        while said not in self.console():
             elapsed = time.monotonic() - self.started
             if self.exit_status is not None or elapsed > limit_s:
                 what = f"ended with status {self.exit_status}" if self.exit_status is not None else f"is not up after {limit_s:.0f} s"
@@ -281,68 +339,9 @@ def run_command(guest: Guest, accelerator: str, command: str, modules: Sequence[
             return vm.console()
 
 
-def _calibration(text: str) -> int:
-    """The nanoseconds that `drmsqueeze-agent --calibrate` printed."""
-    for line in text.splitlines():
-        if line.strip().isdigit():
-            return int(line)
-    raise InfrastructureError(f"no calibration in: {text!r}")
-
-
 def qemu_version() -> str:
     """The first line of what QEMU says of its version."""
     return subprocess.run([QEMU, "--version"], capture_output=True, text=True, check=True).stdout.splitlines()[0]
-
-
-def _host_boot() -> Mapping[str, str]:
-    return {"kvm": str(os.access("/dev/kvm", os.R_OK | os.W_OK)), "boot": Path("/proc/sys/kernel/random/boot_id").read_text().strip(),
-            "qemu": qemu_version()}
-
-
-def choose_accelerator(guest: Guest, programs: Path, recorded: bool = False) -> Accelerator:
-    """KVM where a guest really boots with it, else TCG; found out once for each boot of this machine, and kept in the cache.
-
-    A guest that is recorded has TCG, and time of its own.
-    """
-
-    def build(path: Path) -> None:
-        agent = str(programs / "drmsqueeze-agent")
-        native = min(_calibration(subprocess.run([agent, "--calibrate"], capture_output=True, text=True, check=True).stdout)
-                     for _ in range(3))
-        reasons = ["record/replay is TCG's"] if recorded else []
-        recording = Recording(path / "calibration.log") if recorded else None
-        for name, limit_s in ((("kvm", KVM_TRIAL_S),) if not recorded else ()) + (("tcg", BOOT_TIMEOUT_S),):
-            if name == "kvm" and not os.access("/dev/kvm", os.R_OK | os.W_OK):
-                reasons.append("/dev/kvm may not be used by this user" if Path("/dev/kvm").exists() else "no /dev/kvm here")
-                continue
-            try:
-                inside = _calibration(run_command(guest, name, "/bin/drmsqueeze-agent --calibrate", limit_s=limit_s, recording=recording))
-            except InfrastructureError as error:
-                if name == "tcg":
-                    raise
-                reasons.append(f"KVM is there and does not boot a plain kernel ({str(error).split(';')[0]})")
-                continue
-            time_scale = round(max(1.0, inside / native), 1)
-            why = "; ".join(reasons) or "tried, and it boots"
-            (path / "accelerator.json").write_text(json.dumps({"name": name, "time_scale": time_scale, "why": why}) + "\n")
-            progress.say(f"accelerator: {name} ({why}); the guest is {time_scale} times slower than the host")
-            return
-
-    inputs = dict(_host_boot()) | {"kernel": guest.kernel.path.name} | ({"icount": ICOUNT} if recorded else {})
-    entry = cache.get("accelerators", inputs, build)
-    return Accelerator(**json.loads((entry / "accelerator.json").read_text()))
-
-
-def slowdown(guest: Guest, plain: Guest, accelerator: Accelerator) -> float:
-    """How many times longer than in `plain` a fixed piece of work takes in `guest`, at least 1; measured once for each boot."""
-
-    def build(path: Path) -> None:
-        command = "/bin/drmsqueeze-agent --calibrate"
-        slow, fast = (min(_calibration(run_command(one, accelerator.name, command)) for _ in range(2)) for one in (guest, plain))
-        (path / "slowdown.json").write_text(json.dumps(round(max(1.0, slow / fast), 1)) + "\n")
-
-    inputs = dict(_host_boot()) | {"kernel": guest.kernel.path.name, "plain": plain.kernel.path.name, "accelerator": accelerator.name}
-    return float(json.loads((cache.get("slowdowns", inputs, build) / "slowdown.json").read_text()))
 
 
 def shell(guest: Guest, accelerator: str, modules: Sequence[str]) -> int:
