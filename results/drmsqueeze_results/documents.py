@@ -72,7 +72,7 @@ def to_plain(value: Any) -> Any:
     return value
 
 
-def _is_scalar(wanted: Any, value: Any) -> bool:
+def is_scalar(wanted: Any, value: Any) -> bool:
     """Whether `value` is a `wanted`; a whole number is a float too, a truth value is no number, and a number is not out of all bounds."""
     if wanted in (int, float):
         kinds = (int, float) if wanted is float else (int,)
@@ -87,7 +87,7 @@ def _need(kind: type | tuple[type, ...], value: Any) -> Any:
 
 
 def _convert(wanted: Any, value: Any) -> Any:
-    if wanted in (bool, int, float, str) and not _is_scalar(wanted, value):
+    if wanted in (bool, int, float, str) and not is_scalar(wanted, value):
         raise TypeError(f"found {json.dumps(value)[:40]}, expected {wanted.__name__}")
     origin, args = typing.get_origin(wanted), typing.get_args(wanted)
     if origin in (typing.Union, types.UnionType):

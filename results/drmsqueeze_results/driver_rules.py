@@ -136,8 +136,8 @@ DRIVER_RULES: tuple[Rule, ...] = (
 
     rule("i915-hang", _I915 + _GT + r"(?P<what>GPU HANG)|(?P<more>Fence expiration time out) i915-", WARNING,
          "i915/i915_gpu_error.c; i915/gt/intel_gt_requests.c and i915_sw_fence.c", **_TIMEOUT),
-    rule("i915-reset", _I915 + _GT + r"(?P<what>Resetting (?:chip|\w+)) for |"
-         r"" + _I915 + r"\S{1,40} (?P<more>context reset due to GPU hang)", WARNING,
+    rule("i915-reset", _I915 + _GT + r"(?P<what>Resetting (?:chip|\w+)) for |" + _I915 +
+         r"\S{1,40} (?P<more>context reset due to GPU hang)", WARNING,
          "i915/gt/intel_reset.c", **_RESET),
     rule("i915-wedge",
          _I915 + _GT + r"(?:GUC: )?(?P<what>Failed to reset chip|\S+ timed out, cancelling all in-flight rendering|"

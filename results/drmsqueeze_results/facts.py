@@ -7,7 +7,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Mapping, Sequence
 
-from drmsqueeze_results.documents import from_plain, read_json, validate
+from drmsqueeze_results.documents import from_plain, is_scalar, read_json, validate
 from drmsqueeze_results.errors import BadRunDirectory
 from drmsqueeze_results.kernel_log import Line, read_lines
 from drmsqueeze_results.model import Driver, Injection, Kernel, Leaks, Outcome, ScenarioId, Snapshot, StressorReport, Timing
@@ -255,22 +255,18 @@ def _entries(path: Path, cls: type, named: str, damaged: list[str]) -> tuple[Map
     return sound
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 2**64
-
-
 def _samples(path: Path, damaged: list[str]) -> tuple[Mapping[str, float], ...]:
     """The samples whose members are all numbers, the time among them."""
     lines = _json_lines(path, damaged)
-    sound = tuple(line for line in lines if "t_s" in line and all(map(_is_number, line.values())))
+    sound = tuple(line for line in lines if "t_s" in line and all(is_scalar(float, value) for value in line.values()))
     if len(sound) < len(lines):
         damaged.append(f"{path.name} has {len(lines) - len(sound)} lines that are no samples")
     return sound
 
 
 def _is_range(name: str, value: Any) -> bool:
-    return (name in Outcome._value2member_map_ and isinstance(value, list) and len(value) == 2 and _is_number(value[0])
-            and (value[1] is None or _is_number(value[1])))
+    return (name in Outcome._value2member_map_ and isinstance(value, list) and len(value) == 2 and is_scalar(float, value[0])
+            and (value[1] is None or is_scalar(float, value[1])))
 
 
 def _scenario(path: Path, damaged: list[str]) -> Mapping[str, Any]:

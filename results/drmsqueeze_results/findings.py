@@ -101,7 +101,7 @@ def _log_findings(matches: Sequence[Match], pressure: bool, expectation: Expecta
     ]
 
 
-def _leaks(data: RunData, expectation: Expectation) -> list[Found]:
+def _kmemleak_findings(data: RunData, expectation: Expectation) -> list[Found]:
     """Memory of the kernel that nobody refers to any more, by the function that allocated it."""
     groups: dict[str, list[kmemleak.Leak]] = {}
     for leak in kmemleak.leaks(data.kmemleak):
@@ -147,7 +147,7 @@ def _fact_findings(data: RunData, matches: Sequence[Match], witnesses: Sequence[
     return found
 
 
-def _leak_findings(data: RunData, expectation: Expectation) -> list[Found]:
+def _left_behind_findings(data: RunData, expectation: Expectation) -> list[Found]:
     """One for each kind of thing that there is more of after the run than before it."""
     return [
         Found(Finding(LEAK, f"{LEAK}: {count.what}", 1, None, expectation.names(LEAK),
@@ -160,9 +160,9 @@ def _leak_findings(data: RunData, expectation: Expectation) -> list[Found]:
 def gather(data: RunData, matches: Sequence[Match], witnesses: Sequence[Witness], restored: object,
            expectation: Expectation) -> list[Found]:
     """All findings of a run, one per signature, in the order in which they were first seen."""
-    leaks = _leaks(data, expectation)
+    leaks = _kmemleak_findings(data, expectation)
     # The log has no more than their number.
     found = leaks + _log_findings([m for m in matches if not (leaks and m.kind == KMEMLEAK)], under_pressure(data), expectation)
     found += _fact_findings(data, matches, witnesses, restored, expectation)
-    found += _leak_findings(data, expectation)
+    found += _left_behind_findings(data, expectation)
     return sorted(found, key=lambda f: (f.finding.first_s is None, f.finding.first_s or 0.0))

@@ -57,15 +57,16 @@ def witnesses_grid(run: Run) -> Grid:
 
 def leaks_grid(run: Run) -> Grid:
     """What was counted before and after the run and did not come to the same, or why nothing was compared."""
+    def grid(rows: tuple[tuple[str, ...], ...]) -> Grid:
+        return Grid("Left behind", ("what", "before", "after", ""), (False, True, True, False), rows)
+
     leaks = run.leaks
     if leaks is None or not leaks.compared:
-        rows = (("not compared", leaks.reason or "", "", ""),) if leaks else ()
-        return Grid("Left behind", ("what", "before", "after", ""), (False, True, True, False), rows)
+        return grid((("not compared", leaks.reason or "", "", ""),) if leaks else ())
     rows = tuple((count.what, _cell(count.before), _cell(count.after),
                   "leak" if count in leaks.grown else f"{count.allowed} more would be noise" if count.after > count.before else "less")
                  for count in leaks.counts if count.after != count.before)
-    return Grid("Left behind", ("what", "before", "after", ""), (False, True, True, False),
-                rows or ((f"nothing: {len(leaks.counts)} counts are as before", "", "", ""),))
+    return grid(rows or ((f"nothing: {len(leaks.counts)} counts are as before", "", "", ""),))
 
 
 def run_grids(run: Run) -> tuple[Grid, ...]:
