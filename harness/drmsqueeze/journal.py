@@ -179,19 +179,11 @@ class Journal:
             except OSError as error:  # a name that is a directory, or lies under a file
                 progress.say(f"the guest sent a file {name!r} that cannot be kept: {error.strerror}")
 
-    def _after_release_s(self, job: dict[str, Any]) -> float | None:
-        """How long after all was given back a job ended; negative while it was being given back, null for one that ended before."""
-        done_s = self.release["done_s"] if self.release else None
-        return round(job["end_s"] - done_s, 6) if job["after_release"] and done_s is not None else None
-
     def write(self) -> None:
         """Write jobs.jsonl, samples.jsonl and the files that the agent sent."""
         self._write_files()
-        for job in self._ended:
-            job["after_release_s"] = self._after_release_s(job)
         never_ended = [
             vars(job) | {"end_s": None, "fate": None, "errno": 0, "latency_ns": None, "late": False, "after_release": False,
-                         "after_release_s": None,
                          "victim": False, "submit_failed": False, "reason": ""}
             for job in self._open.values()
         ]

@@ -150,7 +150,6 @@ class JobRecord:
     thread: int | None = None
     demand_bytes: int | None = None
     phase: int | None = None
-    after_release_s: float | None = None
 
 
 @dataclass(frozen=True)

@@ -181,14 +181,15 @@ def test_witnesses_are_counted_from_the_first(tmp_path: Path) -> None:
 
 
 def test_what_a_verdict_needs_of_the_times_is_kept(tmp_path: Path) -> None:
-    """When the last completed job was begun, how long after the release a late one ended, and whether the late one was late."""
-    _, lines = written(
+    """When the last completed job was begun, when all was given back and a late one ended, and whether the late one was late."""
+    journal, lines = written(
         tmp_path, record(Kind.INTENT, job=1, t_ns=10**9, raw_text=b"s"), record(Kind.END, job=1, t_ns=2 * 10**9, b=1),
         record(Kind.INTENT, job=2, t_ns=3 * 10**9, raw_text=b"s"), record(Kind.WITNESS, t_ns=4 * 10**9, raw_text=b"late-fence", job=2),
         record(Kind.RELEASE, t_ns=5 * 10**9, code=0), record(Kind.RELEASE, t_ns=6 * 10**9, code=1, a=1),
         record(Kind.END, job=2, t_ns=7 * 10**9, code=4, c=EndFlag.LATE | EndFlag.AFTER_RELEASE))
     assert lines[0]["completed"]["last_intent_s"] == 1.0
-    assert lines[1]["after_release_s"] == 1.0
+    assert journal.release is not None and journal.release["done_s"] == 6.0
+    assert (lines[1]["end_s"], lines[1]["late"], lines[1]["after_release"]) == (7.0, True, True)
 
 
 @pytest.mark.parametrize("flags, in_time", [(0, True), (EndFlag.LATE, False)])
