@@ -13,6 +13,7 @@ from typing import Any
 
 from drmsqueeze_results.kernel_log import Line, normalise
 from drmsqueeze_results.model import LockCycle, LockdepVerdict, LockEdge
+from drmsqueeze_results.stack_frames import ALLOCATOR
 
 CIRCULAR, RECURSIVE, INCONSISTENT, IRQ_ORDER, WAIT_CONTEXT, OTHER = (
     "circular", "recursive", "inconsistent-state", "irq-order", "wait-context", "other")
@@ -36,14 +37,12 @@ _REGISTERED = re.compile(r"state was registered at:")
 _BACKTRACE = re.compile(r"^stack backtrace:")
 _END = re.compile(r"^ ?</TASK>")
 
-# Functions between the one who wants a lock, or memory, and lockdep: they name nobody.
-_MACHINERY = re.compile(
+# Functions between the one who wants a lock and lockdep: they name nobody.
+_LOCKING = re.compile(
     r"^(?:_*(?:check_prev_add|check_prevs_add|validate_chain|lock_acquire|lock_sync|mark_lock\w*|mark_usage|lock_acquire_\w+)|"
     r"_*fs_reclaim_acquire|_*might_alloc|_*dma_fence_might_wait|dma_fence_begin_signalling|"
     r"_*(?:mutex|ww_mutex|rt_mutex|down|rwsem|_?raw|spin|read|write)_\w*|_+ww_mutex_lock\w*|ww_mutex_lock\w*|down_(?:read|write)\w*|"
-    r"dma_resv_lock(?:_interruptible|_slow\w*)?|drm_gem_lock_reservations|"
-    r"_*(?:kmemleak_alloc|kmalloc|kmem_cache_alloc|kvmalloc|vmalloc|alloc_pages|alloc_frozen_pages|folio_alloc|get_free_pages|slab_alloc|do_kmalloc|"
-    r"krealloc|kmemdup|vzalloc|do_vmalloc|prepare_alloc_pages|shmem|read_cache|sg_alloc|xas_alloc|drm_gem_get_pages)\w*)$")
+    r"dma_resv_lock(?:_interruptible|_slow\w*)?|drm_gem_lock_reservations)$")
 
 
 # What a cycle means. `new` is the lock that would close it, `held` the one it is taken under, `others` must all be somewhere in it;
@@ -108,7 +107,8 @@ _RULE_OFF = re.compile(r"^=+$")
 
 def taker(frames: Sequence[str]) -> str | None:
     """The function that wants the lock or the memory: the first that is no part of locking or of an allocator."""
-    return next((frame for frame in map(normalise, frames) if not _MACHINERY.match(frame)), frames[0] if frames else None)
+    return next((frame for frame in map(normalise, frames) if not (_LOCKING.match(frame) or ALLOCATOR.match(frame))),
+                frames[0] if frames else None)
 
 
 def _stack(lines: Sequence[Line]) -> tuple[str, ...]:

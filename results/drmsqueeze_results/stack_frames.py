@@ -44,11 +44,17 @@ _ENTRY = (
     r"_{0,3}irq_exit\w*", r"gic_handle_irq", r"generic_handle_\w+", r"handle_irq_\w+", r"handle_\w*_irq", r"call_on_(?:irq_)?stack",
     r"do_interrupt_handler", r"secondary_startup_\w+", r"start_kernel",
 )
-# Functions that every allocation goes through: what stands behind them is who allocates.
+# Functions that every allocation goes through.
 _ALLOCATE = (
     r"_{0,3}alloc_pages\w*", r"_{0,3}alloc_frozen_pages\w*", r"get_page_from_freelist", r"_{0,3}folio_alloc\w*", r"_{0,3}get_free_pages\w*",
     r"_{0,3}(?:do_)?k[mcz]alloc\w*", r"_{0,3}kmem_cache_alloc\w*", r"_{0,3}kv[mz]alloc\w*", r"_{0,3}v[mz]alloc\w*", r"krealloc\w*",
     r"_{0,3}slab_alloc\w*", r"new_slab", r"allocate_slab", r"refill_\w+", r"filemap_alloc_folio\w*",
+)
+# What allocates for its caller, who is the one that wanted the memory.
+_ALLOCATE_FOR_OTHERS = (
+    r"shmem_\w+", r"filemap_\w*alloc\w*", r"read_cache_\w+", r"sg_alloc_\w+", r"xas_alloc\w*", r"kmemdup\w*", r"v?memdup_user\w*",
+    r"_{0,3}krealloc\w*", r"do_vmalloc\w*", r"alloc_anon_folio", r"vma_alloc_folio\w*", r"prepare_alloc_pages", r"kmemleak_alloc\w*",
+    r"drm_gem_get_pages",
 )
 _RECLAIM = (
     r"(?:do_)?try_to_free_(?:mem_cgroup_)?pages", r"shrink_(?:node|slab|lruvec|list|one|many|inactive|active|folio|page|zones)\w*",
@@ -57,4 +63,12 @@ _RECLAIM = (
     r"try_charge\w*", r"charge_memcg", r"mem_cgroup_(?:out|charge|handle|css)\w*", r"_{0,3}mem_cgroup_charge\w*",
 )
 
-FRAMES_THAT_NAME_NOTHING = re.compile(r"^(?:" + "|".join((*_WAIT, *_LOCK, *_REPORT, *_ENTRY, *_ALLOCATE, *_RECLAIM)) + r")$")
+
+
+def _any_of(*names: str) -> re.Pattern[str]:
+    return re.compile(r"^(?:" + "|".join(names) + r")$")
+
+
+ALLOCATOR = _any_of(*_ALLOCATE, *_ALLOCATE_FOR_OTHERS)
+"""Functions between reclaim, or the lock validator, and who wants memory."""
+FRAMES_THAT_NAME_NOTHING = _any_of(*_WAIT, *_LOCK, *_REPORT, *_ENTRY, *_ALLOCATE, *_RECLAIM)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from drmsqueeze_results.kernel_log import BlockedTask, normalise
+from drmsqueeze_results.stack_frames import ALLOCATOR
 from drmsqueeze_results.who_waits import Fence, Table, Waits
 
 
@@ -73,12 +74,8 @@ _RECLAIM = _pattern(r"try_to_free_pages", r"try_to_free_mem_cgroup_pages", r"bal
 _SHRINK = _pattern(r"do_shrink_slab")
 _NOTIFY = _pattern(r"__mmu_notifier_invalidate_range_start")
 _FLUSHES = _pattern(r"__?flush_work\w*", r"flush_delayed_work", r"__?flush_workqueue", r"(?:__)?cancel_\w*work_sync", r"__cancel_work\w*")
-# Functions that every allocation goes through: what stands behind them is who allocates.
-_ALLOCATOR = re.compile(
-    r"^(?:__)?(?:alloc_pages\w*|alloc_frozen_pages\w*|folio_alloc\w*|get_free_pages\w*|kmalloc\w*|kmem_cache_alloc\w*|"
-    r"kvmalloc\w*|vmalloc\w*|vzalloc\w*|vmalloc_node\w*|do_kmalloc\w*|slab_alloc\w*|new_slab|allocate_slab|shmem_\w+|"
-    r"___slab_alloc|filemap_\w*alloc\w*|read_cache_\w+|drm_gem_get_pages|drm_gem_shmem_get_pages\w*|krealloc\w*|"
-    r"vmemdup_user\w*|memdup_user\w*|sg_alloc_\w+|handle_mm_fault|do_anonymous_page|alloc_anon_folio|vma_alloc_folio\w*)$")
+# What populates a buffer or answers a page fault: whoever had it done is the one that allocates.
+_POPULATES = _pattern(r"drm_gem_shmem_get_pages\w*", r"(?:__)?handle_mm_fault", r"do_anonymous_page")
 
 
 # A task that is woken runs within this time, also on an emulated CPU that others keep busy; milliseconds.
@@ -141,7 +138,7 @@ def _allocates_under(frames: Sequence[str]) -> str | None:
         return None
     allocating = False
     for frame in frames[entered + 1:]:
-        if _ALLOCATOR.match(frame):
+        if ALLOCATOR.match(frame) or _POPULATES.match(frame):
             allocating = True
         elif allocating:
             return frame
