@@ -10,6 +10,7 @@
 
 #include "agent/clock.h"
 #include "agent/control.h"
+#include "agent/environment.h"
 #include "agent/tasks.h"
 
 namespace drmsqueeze
@@ -23,6 +24,7 @@ constexpr const char *kGemObjects = "GEM objects (shmem files)";
 /* Those that no process has: what the kernel itself holds. */
 constexpr const char *kOpenFiles = "open files that no process has (sync files, dma-bufs)";
 constexpr const char *kShmemPages = "pages shmem";
+constexpr const char *kHeldCgroups = "cgroups that were removed and are still held";
 
 /*
  * Of the census' slabs: GEM objects of every driver that lets drm_gem_object_init() make a shmem file
@@ -115,7 +117,7 @@ void count_cgroups(std::string_view stat, Census &census)
 		if (name == "nr_descendants")
 			census["cgroups"] = value;
 		if (name == "nr_dying_descendants")
-			census["cgroups that were removed and are still held"] = value;
+			census[kHeldCgroups] = value;
 	}
 }
 
@@ -170,6 +172,9 @@ Result<Census> LeakWatch::count(const CensusTaker &taker) const
 		count_module_references(*modules, census);
 	if (auto stat = root_.read("/sys/fs/cgroup/cgroup.stat"))
 		count_cgroups(*stat, census);
+	/* Free swap slots hold their cgroup until a CPU has 64 of them: free_swap_slot(), mm/swap_slots.c. */
+	if (meminfo_kib(root_, "SwapFree") < meminfo_kib(root_, "SwapTotal"))
+		census.erase(kHeldCgroups);
 	census["processes"] = count_processes(root_);
 	return census;
 }

@@ -49,6 +49,25 @@ TEST(LeakWatch, WhatDoesNotComeBackIsTold)
 	EXPECT_EQ(growth_of(report, "cgroups"), 0);
 }
 
+TEST(LeakWatch, ACgroupThatSwapSlotsMayHoldIsNotTold)
+{
+	constexpr const char *kHeld = "cgroups that were removed and are still held";
+	for (bool swapped : {false, true}) {
+		TemporaryRoot tree;
+		write_machine(tree, 5, 1);
+		tree.write("/proc/meminfo", "SwapTotal: 1024 kB\nSwapFree: 1024 kB\n");
+		LeakWatch watch(tree.root());
+		ASSERT_TRUE(watch.begin());
+		tree.write("/sys/fs/cgroup/cgroup.stat", "nr_descendants 0\nnr_dying_descendants 1\n");
+		if (swapped)
+			tree.write("/proc/meminfo", "SwapTotal: 1024 kB\nSwapFree: 1020 kB\n");
+		ASSERT_TRUE(watch.end(0, [] {}));
+		auto report = nlohmann::json::parse(watch.report());
+		EXPECT_EQ(growth_of(report, kHeld), swapped ? -1 : 1) << "-1: not counted";
+		EXPECT_EQ(growth_of(report, "cgroups"), 0);
+	}
+}
+
 TEST(LeakWatch, WhatComesBackLateIsNoLeak)
 {
 	TemporaryRoot tree;
