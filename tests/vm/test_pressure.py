@@ -37,15 +37,17 @@ def test_panfrost_heaps_are_charged_to_the_root(run_one: RunOne) -> None:
 
 
 def test_a_limit_goes_down_until_clients_are_killed(run_one: RunOne) -> None:
-    """Three clients have locked more than 1 MiB of their own, which is charged to them: the cgroup's OOM killer makes room, no more.
+    """Six clients have locked 390 KiB each of their own, which is charged to them: the cgroup's OOM killer makes room.
 
-    The ramp is slow: locked memory is not the OOM reaper's (mm/oom_kill.c), and a client still exiting would not save the next one.
+    One kill or two are needed. There may be more: who writes memory.max goes on killing until the usage is below it, and a victim no
+    longer holds off the next kill once it is unmapped, which is before its pages are free (MMF_OOM_SKIP in exit_mmap(), mm/mmap.c). On a
+    slow machine that takes a while; so there are many more clients than must die.
     """
-    done = run_one(stressors=[{"kind": "tiler-heap", "heap_mib": 2, "jobs": 80, "rate_hz": 10, "contexts": 3}], injectors=[{
-        "kind": "memcg", "schedule": [{"at_ms": 200, "over_ms": 5000, "max_mib": 1}]}], expect={"lab": {"oom-kill-client": [1, 2]}})
-    assert done.fates["completed"] >= 80, f"one client must survive: {done.story}"
+    done = run_one(stressors=[{"kind": "tiler-heap", "heap_mib": 2, "jobs": 30, "rate_hz": 5, "contexts": 6}], injectors=[{
+        "kind": "memcg", "schedule": [{"at_ms": 200, "over_ms": 500, "max_mib": 2}]}], expect={"lab": {"oom-kill-client": [1, 5]}})
+    assert done.fates["completed"] >= 30, f"one client must survive: {done.story}"
     used = samples(done, "memcg_current_kib")
-    assert max(used) > 1024 and used[-1] <= 1024, used
+    assert max(used) > 2048 and used[-1] <= 2048, used
     writes = injection(done, "memcg")["tables"][1]["rows"][0]
     assert writes[1] > 5, f"a ramp is many writes: {writes}"
     assert done.run.restored is True, done.story
