@@ -10,8 +10,9 @@ namespace drmsqueeze
 {
 
 HeapSubmitter::HeapSubmitter(const TilerHeapOptions &options, const ClientSeat &seat, Context &context, Buffer *heap,
-			     uint32_t thread)
-	: options_(options), seat_(seat), context_(context), heap_(heap), thread_(thread), judge_(seat)
+			     uint32_t thread, HeapGrowths *growths)
+	: options_(options), seat_(seat), context_(context), heap_(heap), thread_(thread), growths_(growths),
+	  judge_(seat)
 {
 }
 
@@ -99,8 +100,21 @@ void HeapSubmitter::finish_oldest()
 		judge_.judge(*oldest.slot, oldest.table_slot, options_.pattern.count(), [&] {
 			return options_.pattern.first_wrong(*oldest.heap, oldest.lane, seat_.request.seed, oldest.job);
 		});
+	count_growths(oldest);
 	oldest.fresh.reset();
 	oldest_++;
+}
+
+/* Heaps that are kept grow once, whoever of their jobs touches a chunk first. */
+void HeapSubmitter::count_growths(const Flight &flight)
+{
+	if (!growths_)
+		return;
+	uint64_t chunks = HeapGrowths::chunks(options_.pattern, flight.slot->writes_done());
+	if (options_.heap == HeapKind::fresh)
+		growths_->fresh(chunks);
+	else
+		growths_->kept(options_.heap == HeapKind::shared ? 0 : seat_.context, chunks);
 }
 
 void HeapSubmitter::end(const Flight &flight, const JobEnd &end)

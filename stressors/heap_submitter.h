@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "agent/clock.h"
+#include "stressors/heap_growths.h"
 #include "stressors/heap_pattern.h"
 #include "stressors/job_judge.h"
 #include "stressors/stressor.h"
@@ -31,9 +32,12 @@ class HeapSubmitter
 public:
 	static constexpr const char *kStressor = "tiler-heap";
 
-	/** @heap is what all jobs write to; nullptr for heaps of their own. Borrows everything. */
+	/**
+	 * @heap is what all jobs write to; nullptr for heaps of their own. @growths, where there is one, is told of
+	 * what jobs have touched. Borrows everything.
+	 */
 	HeapSubmitter(const TilerHeapOptions &options, const ClientSeat &seat, Context &context, Buffer *heap,
-		      uint32_t thread);
+		      uint32_t thread, HeapGrowths *growths = nullptr);
 
 	Status set_up();
 
@@ -55,6 +59,7 @@ private:
 	void pace(Pace &pace);
 	bool launch(Flight &flight);
 	void finish_oldest();
+	void count_growths(const Flight &flight);
 	void end(const Flight &flight, const JobEnd &end);
 
 	const TilerHeapOptions &options_;
@@ -62,6 +67,7 @@ private:
 	Context &context_;
 	Buffer *heap_;
 	uint32_t thread_;
+	HeapGrowths *growths_;
 	JobJudge judge_;
 	std::vector<Flight> flights_;
 	std::vector<GpuWrite> writes_;

@@ -4,6 +4,7 @@
  * that a job wrote is read back. The heap is new for each job, kept for all jobs of a context, or one for all contexts.
  */
 #include <fmt/format.h>
+#include <new>
 #include <sys/mman.h>
 
 #include "stressors/heap_submitter.h"
@@ -43,7 +44,11 @@ TilerHeapOptions parse_options(JsonReader reader)
 class TilerHeap : public Stressor
 {
 public:
-	explicit TilerHeap(const TilerHeapOptions &options) : options_(options) {}
+	explicit TilerHeap(const TilerHeapOptions &options) : options_(options)
+	{
+		if (void *memory = shared_memory(sizeof(HeapGrowths)))
+			growths_ = new (memory) HeapGrowths();
+	}
 
 	uint32_t clients() const override { return options_.contexts; }
 	uint32_t slots_per_client() const override { return options_.threads * options_.in_flight; }
@@ -82,7 +87,7 @@ public:
 		}
 		std::vector<HeapSubmitter> submitters;
 		for (uint32_t i = 0; i < options_.threads; i++) {
-			submitters.emplace_back(options_, seat, **context, heap.get(), i);
+			submitters.emplace_back(options_, seat, **context, heap.get(), i, growths_);
 			if (Status status = submitters.back().set_up(); !status)
 				return status;
 		}
@@ -92,8 +97,15 @@ public:
 		return {};
 	}
 
+	/* The name is known to results/drmsqueeze_results/exposure.py. */
+	nlohmann::json report() const override
+	{
+		return growths_ ? nlohmann::json{{"counts", {{"heap growths", growths_->total()}}}} : nlohmann::json();
+	}
+
 private:
 	TilerHeapOptions options_;
+	HeapGrowths *growths_ = nullptr;
 	UniqueFd shared_;
 };
 
