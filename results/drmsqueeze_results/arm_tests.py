@@ -34,7 +34,9 @@ def log_median(run: Run) -> float | None:
 
 
 def _interval(found: Differences, seed: int) -> tuple[float, float] | None:
-    """Of the mean difference, over clusters; null with too few of them."""
+    """Of the mean difference, over clusters; null with too few of them, and where none differs: that is no certainty of "none"."""
+    if not found.differing:
+        return None
     interval, kind = statistics.share_interval(found.sums, found.blocks, seed)
     return interval if kind == "bootstrap" else None
 

@@ -31,6 +31,7 @@ OF: dict[str, Callable[[JobCounts], int]] = {
     "bad": lambda jobs: jobs.submitted - jobs.completed,
 }
 WORDS = {"failed": "failed", "stuck": "hung or stalled", "bad": "did not complete"}
+NONE = {"failed": "No job failed", "stuck": "No job hung or stalled", "bad": "All jobs completed"}
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def why_not(data: Data, of: str) -> str:
     if len(set(data.x)) < 2:
         return "A curve needs two levels."
     if not data.bad.any():
-        return f"No job {WORDS[of]}: there is nothing to fit."
+        return f"{NONE[of]}: there is nothing to fit."
     if not data.good.any():
         return f"All jobs {WORDS[of]}, at every level: there is nothing to fit."
     bad, good = data.x[data.bad > 0], data.x[data.good > 0]

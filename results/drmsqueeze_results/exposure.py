@@ -52,7 +52,7 @@ def _apart(what: str, values: Mapping[str, float | None]) -> str:
     known = {kernel: value for kernel, value in values.items() if value is not None}
     if len(known) < len(values):
         missing = " and ".join(kernel for kernel in values if kernel not in known)
-        return f"{what} are not known of {missing}" if known else ""
+        return f"{what} are not known of {missing}"
     most = max(known.values(), default=0)
     if not most or min(known.values()) >= (1 - TOLERANCE) * most:
         return ""
@@ -66,14 +66,16 @@ def note(arms: Mapping[str, Arm], seen: Mapping[str, Exposure]) -> str:
 
     if not seen or not all(arm.runs for arm in arms.values()):
         return ""
-    parts = [_apart("jobs for each run", per_run({key: e.jobs_submitted for key, e in seen.items()})),
-             _apart("heap growths for each run", per_run({key: e.heap_growths for key, e in seen.items()})),
-             _apart("faults fired for each run", per_run({key: e.faults_fired for key, e in seen.items()}))]
-    parts += [_apart(f"{name} for each run", per_run({key: e.injections_fired.get(name) for key, e in seen.items()}))
-              for name in sorted({name for e in seen.values() for name in e.injections_fired}) if name in INJECTS_FAILURES]
-    told = [part for part in parts if part]
+    counted: dict[str, dict[str, float | None]] = {
+        "jobs": {key: e.jobs_submitted for key, e in seen.items()},
+        "heap growths": {key: e.heap_growths for key, e in seen.items()},
+        "faults fired": {key: e.faults_fired for key, e in seen.items()}}
+    for name in sorted({name for e in seen.values() for name in e.injections_fired} & INJECTS_FAILURES):
+        counted[f"faults of {name}"] = {key: e.injections_fired.get(name) for key, e in seen.items()}
+    known = {what: values for what, values in counted.items() if any(value is not None for value in values.values())}
+    told = [part for what, values in known.items() if (part := _apart(f"{what} for each run", per_run(values)))]
     if not told:
-        return "The exposure was the same with all kernels, to within 2 %."
+        return f"The exposure was the same with all kernels, to within {100 * TOLERANCE:g} %: {', '.join(known)} for each run."
     text = "; ".join(told)
     return (f"{text[0].upper()}{text[1:]}. A kernel that fails or gets stuck early is exposed to less afterwards: read the shares, and the "
             "rates by what happened, side by side.")

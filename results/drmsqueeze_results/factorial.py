@@ -67,5 +67,5 @@ def analyse(plan: Plan, kernels: Mapping[str, str], observations: Observations) 
                 continue
             interval, kind = statistics.share_interval(sums, blocks, plan.seed)
             effects.append(FactorEffect(outcome, " x ".join(factors[term] for term in terms), sum(sums) / sum(blocks),
-                                        interval if kind == "bootstrap" else None, statistics.sign_flip_p(sums, plan.seed)))
+                                        interval if kind == "bootstrap" and any(sums) else None, statistics.sign_flip_p(sums, plan.seed)))
     return Factorial(factors, tuple(effects)) if effects else None

@@ -19,7 +19,7 @@ FOUR = {"a": "lab", "b": "lab+nowait", "c": "lab+errfix", "d": "lab+nowait+errfi
 
 def test_equal_exposure_is_said_and_rates_are_by_what_happened(tmp_path: Path) -> None:
     same = compare(make(tmp_path / "same", {0.02: {"a": [FINE] * 6, "b": [FINE | {"completed": 18, "failed": 2}] * 6}}))
-    assert same.exposure_note == "The exposure was the same with all kernels, to within 2 %."
+    assert same.exposure_note == "The exposure was the same with all kernels, to within 2 %: jobs, heap growths for each run."
     assert (same.exposure["b"].heap_growths, same.exposure["b"].faults_fired) == (960, None)
     assert same.exposure["b"].per_1000_growths["failed"] == pytest.approx(12.5) and same.exposure["b"].per_1000_faults == {}
     assert "completed" not in same.exposure["b"].per_1000_growths
