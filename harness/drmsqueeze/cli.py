@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from drmsqueeze_results import comparison, lockdep_views, outcomes, report
+from drmsqueeze_results import anytime, comparison, lockdep_views, outcomes, report
 from drmsqueeze_results.errors import ResultsError
 from drmsqueeze_results.kernel_rules import RULES
 from drmsqueeze_results.model import Run, Status
@@ -103,7 +103,7 @@ def carry_out(plan_files: Sequence[Path], lab: execute.Lab, junit: Path, title: 
 def _runs_of(plan_file: Path) -> list[Run]:
     planned = plan.Plan.load(plan_file)
     directory = pytest_plugin.runs_directory(plan_file, planned)
-    return [outcomes.load_run(directory / run.directory) for run in planned.order
+    return [outcomes.load_run(directory / run.directory) for run in planned.standing
             if (directory / run.directory / "run.json").exists()]
 
 
@@ -169,11 +169,32 @@ def _arms(args: argparse.Namespace) -> list[str]:
     return compared
 
 
+def _what_until_sure_can_say(planned: plan.Plan) -> str:
+    """What the most runs of a sequential plan are good for, before the first of them."""
+    margin = planned.design.margin or 0.0
+    needed = anytime.rounds_for_margin(margin, plan.ALPHA)
+    most = f"at most {planned.runs} rounds of {planned.conditions} runs of each kernel; a difference ends it as soon as it is beyond chance"
+    if needed is None or needed > planned.runs:
+        return (f"{most}. That the kernels do not differ by more than {100 * margin:g} percentage points cannot be shown with so few: that takes "
+                f"{needed or 'too many'} rounds at the least (--most-runs {(needed or 0) * planned.conditions}, or a wider --margin)")
+    return f"{most}, and so does that it is within {100 * margin:g} percentage points, after {needed} rounds at the earliest"
+
+
 def _do_compare(args: argparse.Namespace) -> int:
     one = scenario.load(args.config)
     compared = _arms(args)
+    if args.until_sure:
+        if args.runs:
+            raise UsageError("--runs fixes how many runs there are, --until-sure lets them decide: give one (--most-runs bounds the other)")
+        planned = plan.make_sequential(one, compared, args.seed, most_runs=args.most_runs or plan.MOST_RUNS, margin=args.margin or plan.MARGIN,
+                                       cold=args.cold)
+        progress.say(_what_until_sure_can_say(planned))
+    else:
+        if args.most_runs or args.margin:
+            raise UsageError("--most-runs and --margin are for --until-sure")
+        planned = plan.make("compare", one, compared, args.runs, args.seed, cold=args.cold)
     directory = new_directory(args.out, "compare")
-    plan.make("compare", one, compared, args.runs, args.seed, cold=args.cold).write(directory / "plan.json")
+    planned.write(directory / "plan.json")
     carry_out([directory / "plan.json"], execute.Lab(), directory / "junit.xml", f"{one.name}: {args.a} against {args.b}")
     return _conclude_comparison(directory)
 
@@ -203,7 +224,7 @@ def _do_demo(args: argparse.Namespace) -> int:
     out.print(result.verdict.sentence, markup=False)
     out.print(f"report: {directory / 'report.html'}", markup=False)
     out.print(directory, markup=False)
-    expected = [_worst(trap, len(DEMO_KERNELS)), _worst(_runs_of(comparison_plan), len(plan.Plan.load(comparison_plan).order))]
+    expected = [_worst(trap, len(DEMO_KERNELS)), _worst(_runs_of(comparison_plan), len(plan.Plan.load(comparison_plan).standing))]
     return max(0 if result.carried_out else 3, *expected)
 
 
@@ -413,6 +434,12 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("--arm", action="append", default=[], metavar="K", help="one more kernel; may be given again")
     compare.add_argument("--cold", action="store_true", help="boot a guest for each run, instead of starting runs from snapshots")
     with_runs(compare)
+    until_sure = compare.add_argument_group("until sure", "instead of a number of runs that is fixed before")
+    until_sure.add_argument("--until-sure", action="store_true",
+                            help="go on, round by round, until the question is answered: an anytime-valid test, by betting (Waudby-Smith and Ramdas)")
+    until_sure.add_argument("--most-runs", type=_positive, metavar="N", help=f"runs of each kernel at the most (default: {plan.MOST_RUNS})")
+    until_sure.add_argument("--margin", type=_share, metavar="D",
+                            help=f"a difference of shares that does not matter: none larger is an answer too (default: {plan.MARGIN:g})")
     with_out(compare)
     report_command = command("report", _do_report, "judge the runs of a directory again and write report.html anew")
     report_command.add_argument("directory", type=Path, metavar="DIR")
@@ -455,6 +482,13 @@ def _positive(text: str) -> int:
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"{value} is not at least 1")
+    return value
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
     return value
 
 

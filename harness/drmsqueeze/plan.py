@@ -116,6 +116,12 @@ class Plan:
         return self.purpose == "compare" and not self.design.cold
 
     @property
+    def standing(self) -> list[PlannedRun]:
+        """The runs that count: not those of blocks that were run again."""
+        again = {repeated.block for repeated in self.repeated_blocks}
+        return [run for run in self.order if run.block not in again]
+
+    @property
     def conditions(self) -> int:
         """How many (level, demand rate) there are: the blocks of a round."""
         return len(self.levels) * len(self.rates_hz)

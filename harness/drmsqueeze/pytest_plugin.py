@@ -2,7 +2,8 @@
 """A pytest plugin that collects plan.json files: every planned run is a test item.
 
 `pytest -p drmsqueeze.pytest_plugin DIR/plan.json` carries a plan out; pytest's own --junitxml, -k, -x and --collect-only do
-what they always do. Runs go into directories beside the plan (plan.json of purpose `compare`: under `runs/`).
+what they always do. Runs go into directories beside the plan (plan.json of purpose `compare`: under `runs/`). A plan may grow while it is
+carried out (schedule.py): its new runs become items of the same session.
 """
 
 from collections.abc import Iterator
@@ -13,9 +14,11 @@ import pytest
 from drmsqueeze_results.model import Run, Status
 from drmsqueeze_results.outcomes import judge
 
+from drmsqueeze import progress
 from drmsqueeze.errors import DrmsqueezeError
 from drmsqueeze.execute import Lab, execute
 from drmsqueeze.plan import Plan, PlannedRun
+from drmsqueeze.schedule import Schedule
 
 LAB = pytest.StashKey[Lab]()
 
@@ -45,10 +48,27 @@ def runs_directory(plan_file: Path, plan: Plan) -> Path:
 
 class PlanFile(pytest.File):
     def collect(self) -> Iterator["RunItem"]:
-        plan = Plan.load(self.path)
-        for planned in plan.order:
-            name = f"{plan.scenario.name}-{planned.directory}[{plan.arms[planned.arm]}, level {planned.level:g}]"
+        self.schedule = Schedule(self.path)
+        yield from self._next_items()
+
+    def _next_items(self) -> Iterator["RunItem"]:
+        for planned in self.schedule.batch():
+            plan = self.schedule.plan
+            rate = "" if planned.rate_hz is None else f", {planned.rate_hz:g} Hz"
+            name = f"{plan.scenario.name}-{planned.directory}[{plan.arms[planned.arm]}, level {planned.level:g}{rate}]"
             yield RunItem.from_parent(self, name=name, plan=plan, planned=planned)
+
+    def took(self, planned: PlannedRun, run: Run | None) -> None:
+        """A run is over: once all that were handed out are, the next ones become items. pytest's loop walks a list that may grow."""
+        self.schedule.took(planned, run)
+        if self.schedule.broken:
+            progress.say(self.schedule.broken)
+            self.session.shouldfail = self.schedule.broken
+        elif not self.schedule.waiting:
+            known = len(self.schedule.plan.repeated_blocks)
+            self.session.items.extend(self._next_items())
+            for again in self.schedule.plan.repeated_blocks[known:]:
+                progress.say(f"block {again.block} is run again, as block {again.repeated_by}: {again.reason}")
 
 
 class RunItem(pytest.Item):
@@ -60,10 +80,16 @@ class RunItem(pytest.Item):
         self._run: Run | None = None
 
     def setup(self) -> None:
+        assert isinstance(self.parent, PlanFile)
         directory = runs_directory(self.path, self._plan) / self._planned.directory
         kernel = self._plan.arms[self._planned.arm]
-        execute(self.config.stash[LAB], self._plan.scenario, self._planned, kernel, directory, warm=self._plan.warm)
-        run = self._run = judge(directory)
+        try:
+            execute(self.config.stash[LAB], self._plan.scenario, self._planned, kernel, directory, warm=self._plan.warm)
+            run = self._run = judge(directory)
+        except Exception:  # whatever it was: the plan has to know that this run left no verdict
+            self.parent.took(self._planned, None)
+            raise
+        self.parent.took(self._planned, run)
         reasons = f"{run.verdict.reason_code}: {'; '.join(run.verdict.reasons)}"
         if run.status is Status.ERROR:
             raise RunBroke(f"{reasons} ({directory})")

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: MIT
 """Two kernels or more, one scenario: from DIR/plan.json and DIR/runs/*/run.json to DIR/compare.json."""
 
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from drmsqueeze_results import arm_tests, dose_response, exposure, factorial, incidence, statistics, verdicts
-from drmsqueeze_results.analysis_model import RepeatedBlock
+from drmsqueeze_results import arm_tests, dose_response, exposure, factorial, incidence, rounds, statistics, verdicts
 from drmsqueeze_results.comparison_model import (Arm, ArmLevel, ArmLockdep, Bound, Cell, Comparison, Level, Plan, PlannedCell,
                                                  SeenCycle, Share, Spread)
 from drmsqueeze_results.documents import from_plain, read_json, to_plain, validate, write_json
@@ -108,10 +108,6 @@ def _planted(runs: Sequence[Run]) -> list[str]:
     return sorted({str(i.settings.get(PLANTED[i.injector], i.injector)) for run in runs for i in run.injections if i.injector in PLANTED})
 
 
-def _repeated(document: Mapping[str, Any]) -> tuple[RepeatedBlock, ...]:
-    return tuple(from_plain(RepeatedBlock, entry) for entry in document.get("repeated_blocks", ()))
-
-
 def compare(directory: Path) -> Comparison:
     """Compare the runs under `directory` as its plan says, and write compare.json.
 
@@ -120,15 +116,20 @@ def compare(directory: Path) -> Comparison:
     """
     plan, document = load_plan(directory)
     loaded, unreadable = _load_runs(directory, plan)
-    cells = tuple(_cell(planned, loaded.get(planned.index), unreadable.get(planned.index)) for planned in plan.order)
+    keys = tuple(document["arms"])
+    sequential, replaced = rounds.follow(plan, keys, loaded), rounds.repeated_by(plan.order)
+    cells = tuple(rounds.standing(_cell(planned, loaded.get(planned.index), unreadable.get(planned.index)), replaced, sequential)
+                  for planned in plan.order)
     observations = Observations.of(cells, {index: run for index, run in loaded.items() if run.status.usable})
     runs = [item.run for item in observations.items]
-    keys = tuple(document["arms"])
     kernels = document["arms"]
-    arms = {key: Arm(kernel, len(observations.select(key)), sum(cell.arm == key for cell in cells)) for key, kernel in kernels.items()}
+    arms = {key: Arm(kernel, len(observations.select(key)), sum(cell.arm == key and (cell.usable or cell.owed) for cell in cells))
+            for key, kernel in kernels.items()}
     levels = tuple(Level(level, {key: _arm_level(observations.select(key, level, rate_hz), plan.seed) for key in keys}, rate_hz)
                    for level, rate_hz in plan.settings)
     tests = arm_tests.tests(plan, keys, observations)
+    if sequential:  # these p-values hold for a number of runs that was fixed before: here they describe, and none is called significant
+        tests = tuple(dataclasses.replace(test, p_adjusted=None) for test in tests)
     bounds = tuple(_bounds(plan, keys, observations))
     injected = sorted({i.injector for run in runs for i in run.injections} & INJECTS_FAILURES)
     some = next(iter(loaded.values()), None)
@@ -136,7 +137,7 @@ def compare(directory: Path) -> Comparison:
     result = Comparison(
         scenario=ScenarioId(document["scenario"]["name"], some.scenario.sha256 if some else None, plan.seed),
         plan=plan, arms=arms, cells=cells, levels=levels, tests=tests, bounds=bounds, exposure=exposed,
-        verdict=verdicts.compose(plan, arms, cells, levels, tests, bounds, injected, _planted(runs), observations.machines),
+        verdict=verdicts.compose(plan, arms, cells, levels, tests, bounds, injected, _planted(runs), observations.machines, sequential),
         lockdep={key: _lockdep([item.run for item in observations.select(key)]) for key in keys},
         dose_response=dose_response.dose_responses(plan, keys, observations),
         regression=dose_response.regressions(plan, keys, observations),
@@ -145,7 +146,7 @@ def compare(directory: Path) -> Comparison:
         exposure_note=exposure.note(arms, exposed),
         factorial=factorial.analyse(plan, kernels, observations),
         strata=arm_tests.strata(plan, keys, observations),
-        repeated_blocks=_repeated(document))
+        sequential=sequential, repeated_blocks=rounds.repeated_blocks(document, cells))
     plain = {"schema": "drmsqueeze.compare/1", **to_plain(result)}
     validate(plain, "compare", str(directory / "compare.json"), BadComparison)
     write_json(directory / "compare.json", plain)

@@ -3,10 +3,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from drmsqueeze_results.analysis_model import (DoseResponse, Factorial, Incidence, Interval, Regression, RepeatedBlock, Stratum,
                                                Trade)
+from drmsqueeze_results.anytime import Sequential
 from drmsqueeze_results.model import LockCycle, ScenarioId
 
 
@@ -84,6 +85,11 @@ class Cell:
     def usable(self) -> bool:
         """Whether the run's counts are data."""
         return self.status in ("pass", "fail")
+
+    @property
+    def owed(self) -> bool:
+        """Whether the plan still wants this run's data and has none."""
+        return not self.usable and self.status not in ("repeated", "not-needed")
 
 
 @dataclass(frozen=True)
@@ -240,10 +246,10 @@ class Comparison:
     exposure_note: str = ""
     factorial: Factorial | None = None
     strata: tuple[Stratum, ...] = ()
-    sequential: Mapping[str, Any] | None = None
+    sequential: Sequential | None = None
     repeated_blocks: tuple[RepeatedBlock, ...] = ()
 
     @property
     def carried_out(self) -> bool:
-        """Whether every planned run gave data that was wanted."""
-        return all(cell.usable or cell.status in ("repeated", "not-needed") for cell in self.cells)
+        """Whether every planned run gave data, or needed to give none."""
+        return not any(cell.owed for cell in self.cells)

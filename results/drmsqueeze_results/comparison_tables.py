@@ -8,6 +8,7 @@ from drmsqueeze_results.answer_plots import RESPONSES
 from drmsqueeze_results.comparison_model import Comparison, Test
 from drmsqueeze_results.model import Outcome
 from drmsqueeze_results.plots import at_rate
+from drmsqueeze_results.rounds import REPEATED
 from drmsqueeze_results.tables import TITLES, Grid, rate_name
 from drmsqueeze_results.verdicts import ADJECTIVES, level_name, p_value, percent
 
@@ -101,7 +102,7 @@ def exposure_grid(comparison: Comparison) -> Grid:
 def gaps_grid(comparison: Comparison) -> Grid:
     """The planned runs that gave no data."""
     rows = tuple((str(c.index), str(c.block), level_name(c.level), rate_name(c.rate_hz), comparison.arms[c.arm].kernel, c.status,
-                  c.reason_code or "") for c in comparison.cells if not c.usable)
+                  c.reason_code or "") for c in comparison.cells if c.owed or c.status == REPEATED)
     columns = ("run", "block", "left", "rate", "kernel", "status", "reason")
     grid = Grid("Planned runs without data", columns, (True,) * 4 + (False,) * 3, rows)
     return grid if any(c.rate_hz is not None for c in comparison.cells) else grid.without("rate")

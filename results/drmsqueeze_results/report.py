@@ -15,6 +15,7 @@ from drmsqueeze_results.comparison_model import Comparison
 from drmsqueeze_results.documents import write_json
 from drmsqueeze_results.ktap import KtapLine, ktap
 from drmsqueeze_results.lockdep_views import SILENT_AFTERWARDS
+from drmsqueeze_results.rounds import NOT_NEEDED, REPEATED
 from drmsqueeze_results.section_parts import plan_of
 from drmsqueeze_results.sections import ComparisonSection, RunsSection, Section, find_sections
 from drmsqueeze_results.tables import REACHED, comparison_grid, markdown_table, rich_table
@@ -56,9 +57,11 @@ def _lines(directory: Path, sections: Sequence[Section]) -> Iterator[KtapLine]:
         for cell in comparison.cells:
             # In a comparison outcomes are what is measured: a run that gave data has done what it was for.
             kernel = comparison.arms[cell.arm].kernel
+            if cell.status == NOT_NEEDED:
+                continue
             rate = "" if cell.rate_hz is None else f".rate-{cell.rate_hz:g}"
             yield KtapLine(f"{comparison.scenario.name}.{kernel}.level-{cell.level:g}{rate}.run-{cell.index:04d}",
-                           "pass" if cell.usable else cell.status, cell.reason_code)
+                           "pass" if cell.usable else "skip" if cell.status == REPEATED else cell.status, cell.reason_code)
         # The comparison itself is a test that has done its work when its plan was carried out; what it found is told, not judged.
         yield KtapLine(f"{comparison.scenario.name}.comparison", "pass" if comparison.carried_out else "error", comparison.verdict.code,
                        (f"verdict: {comparison.verdict.code}", comparison.verdict.sentence))

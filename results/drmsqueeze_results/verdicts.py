@@ -3,6 +3,8 @@
 
 from collections.abc import Mapping, Sequence
 
+from drmsqueeze_results import sequential_verdict
+from drmsqueeze_results.anytime import Sequential
 from drmsqueeze_results.comparison_model import Arm, ArmLevel, Bound, Cell, ComparisonVerdict, Level, Plan, Share, Test
 from drmsqueeze_results.model import RARE, Outcome
 from drmsqueeze_results.statistics import CONFIDENCE, permutation_p_attainable
@@ -148,7 +150,7 @@ def _decision(plan: Plan, tests: Sequence[Test], kernels: Mapping[str, str]) -> 
 def _unfinished(cells: Sequence[Cell]) -> list[str]:
     repeated = {cell.repeats for cell in cells if cell.repeats is not None}
     notes = []
-    short = [cell for cell in cells if not cell.usable and cell.status not in ("repeated", "not-needed") and cell.block not in repeated]
+    short = [cell for cell in cells if cell.owed]
     if short:
         kinds = sorted({f"{cell.status}{f' ({cell.reason_code})' if cell.reason_code else ''}" for cell in short})
         notes.append(f"{len(short)} of {len(cells)} planned runs gave no data: {', '.join(kinds)}. Their blocks are not tested.")
@@ -167,7 +169,8 @@ def _machines(machines: Sequence[str], cells: Sequence[Cell], tests: Sequence[Te
 
 
 def compose(plan: Plan, arms: Mapping[str, Arm], cells: Sequence[Cell], levels: Sequence[Level], tests: Sequence[Test],
-            bounds: Sequence[Bound], injected: Sequence[str], planted: Sequence[str], machines: Sequence[str] = ()) -> ComparisonVerdict:
+            bounds: Sequence[Bound], injected: Sequence[str], planted: Sequence[str], machines: Sequence[str] = (),
+            sequential: Sequential | None = None) -> ComparisonVerdict:
     """The verdict. `injected` and `planted` name what made allocations fail and what was planted, if anything."""
     notes = _unfinished(cells) + _machines(machines, cells, tests)
     if planted:
@@ -176,7 +179,10 @@ def compose(plan: Plan, arms: Mapping[str, Arm], cells: Sequence[Cell], levels: 
         without = " and ".join(arm.kernel for arm in arms.values() if arm.runs == 0)
         return ComparisonVerdict("not-comparable", f"There is nothing to compare: no run of {without} gave data.",
                                  tuple(notes))
-    code, decision = _decision(plan, tests, {key: arm.kernel for key, arm in arms.items()})
+    if sequential:
+        code, decision = sequential_verdict.decide(sequential, {key: arm.kernel for key, arm in arms.items()}, plan.runs)
+    else:
+        code, decision = _decision(plan, tests, {key: arm.kernel for key, arm in arms.items()})
     level = telling_level(levels, tests)
     seen = "; ".join(describe(arms[key].kernel, level.arms[key]) for key in level.arms)
     rate = "" if level.rate_hz is None else f" and {level.rate_hz:g} jobs/s"

@@ -73,7 +73,7 @@ def test_unexpected_outcome_exits_with_1(small: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("arguments", "complaint"), [
     (("run", "none.json"), "none.json: cannot be read"),
     (("run", "configs/panfrost-heap.json", "--kernel", "lab+none"), "there is no variant `none`"),
-    (("compare", "configs/panfrost-heap.json", "--a", "lab", "--b", "lab"), "both arms are `lab`"),
+    (("compare", "configs/panfrost-heap.json", "--a", "lab", "--b", "lab"), "two arms are `lab`"),
     (("report", "docs"), "found no run"),
 ])
 def test_bad_usage_exits_with_2_and_starts_nothing(arguments: tuple[str, ...], complaint: str) -> None:
