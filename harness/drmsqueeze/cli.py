@@ -26,6 +26,7 @@ from drmsqueeze import (
     exact,
     execute,
     guest,
+    history_command,
     kernels,
     minimize,
     plan,
@@ -453,6 +454,7 @@ def _parser() -> argparse.ArgumentParser:
     exact_options.add_argument("--gdb", action="store_true", help="stop at the first witness of the hang, in gdb")
     exact_options.add_argument("--gdb-command", action="append", default=[], metavar="CMD", help="the same, with gdb carrying out CMD only")
     exact_options.add_argument("--at", type=int, metavar="N", help="stop after N instructions instead")
+    history_command.add_arguments(command("history", history_command.run, "what many runs say over time: trends, what is new, fixed or flaky"))
     bundles = command("bundle", _do_bundle, "make one file of a run, fit for a bug report")
     bundles.add_argument("directory", type=Path, metavar="RUN_DIR")
     bundles.add_argument("--out", type=Path, metavar="FILE", help="default: SCENARIO-NNNN.tar.zst in the current directory")

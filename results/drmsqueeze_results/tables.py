@@ -4,6 +4,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from rich.markup import escape
 from rich.table import Table
 
 from drmsqueeze_results.comparison_model import ArmLevel, Comparison, Share
@@ -88,7 +89,7 @@ def rich_table(grid: Grid) -> Table:
     for column, numeric in zip(grid.columns, grid.numeric):
         table.add_column(column, justify="right" if numeric else "left", no_wrap=not numeric)
     for row in grid.rows:
-        table.add_row(*row)
+        table.add_row(*map(escape, row))
     return table
 
 
