@@ -187,6 +187,8 @@ def lab_kernel_built(base: str = "lab") -> bool:
 def built_with(config_sha256: str | None, release: str | None) -> LabKernel | None:
     """A lab kernel in the cache with this configuration and release, whatever the tree asks for today; None where there is none."""
     for done in sorted((cache.root() / "kernels").glob(f"*/{cache.COMPLETE}")):
+        if not (done.parent / "build/.config").exists():  # a bare image: no record names it by its configuration
+            continue
         kernel = LabKernel(done.parent)
         if kernel.config_sha256 == config_sha256 and kernel.release == release:
             return kernel
