@@ -56,7 +56,7 @@ def _apart(what: str, values: Mapping[str, float | None]) -> str:
     most = max(known.values(), default=0)
     if not most or min(known.values()) >= (1 - TOLERANCE) * most:
         return ""
-    return f"{what} were not the same: " + ", ".join(f"{value:,.6g} with {kernel}" for kernel, value in known.items())
+    return f"{what} were not the same: " + ", ".join(f"{value:,.1f}".removesuffix(".0") + f" with {kernel}" for kernel, value in known.items())
 
 
 def note(arms: Mapping[str, Arm], seen: Mapping[str, Exposure]) -> str:

@@ -55,6 +55,22 @@ def test_intervals_hold_what_they_promise_where_runs_of_a_cluster_go_together() 
     assert naive < held - 5
 
 
+@pytest.mark.parametrize("levels, runs", [(LEVELS, 3), ((1.0, 0.05, 0.02), 4)])
+def test_intervals_hold_with_as_few_booted_runs_as_a_curve_is_drawn_of(levels: tuple[float, ...], runs: int) -> None:
+    """Jobs of a run go together (beta-binomial); each run is a cluster."""
+    rng = np.random.default_rng(3)
+    held = drawn = 0
+    for trial in range(100):
+        x = np.repeat([-math.log2(level) for level in levels], runs)
+        mean = np.clip(1 / (1 + np.exp(-1.8 * (x + math.log2(0.05)))), 1e-6, 1 - 1e-6)
+        bad = rng.binomial(20, rng.beta(9 * mean, 9 * (1 - mean))).astype(float)
+        found = curve("a", None, "failed", Data(x, bad, 20 - bad, np.arange(len(x))), trial)
+        if found.half_interval and found.curve:
+            drawn += 1
+            held += found.half_interval[0] <= 0.05 <= found.half_interval[1]
+    assert drawn >= 80 and held >= 0.85 * drawn
+
+
 def test_fieller_by_hand() -> None:
     """Intercept -2, slope 1, independent, both with standard error 0.1, t = 2: (2 -+ 2 * sqrt(.01 * (1 + 4) - 4 * .0001)) / .96."""
     low, high = fieller(np.array([-2.0, 1.0]), np.diag([0.01, 0.01]), 2.0) or (0.0, 0.0)
@@ -69,7 +85,7 @@ def test_fieller_by_hand() -> None:
     ([(0.02, 5, 15)] * 6, "two levels"),
     ([(1.0, 0, 20), (0.02, 16, 4)] * 6, "overlap at one level at the most"),
     ([(1.0, 0, 20), (0.02, 20, 0)] * 6, "overlap at one level at the most"),
-    ([(1.0, 1, 19), (0.02, 16, 4)], "fewer than 5 independent clusters"),
+    ([(1.0, 1, 19), (0.02, 16, 4)] * 5, "fewer than 12 independent clusters"),
     ([], "No run has jobs"),
 ])
 def test_no_curve_where_the_data_carry_none(counts: list[tuple[float, int, int]], note: str) -> None:
