@@ -25,6 +25,7 @@ from drmsqueeze import (
     doctor,
     exact,
     execute,
+    foresight,
     guest,
     history_command,
     kernels,
@@ -36,6 +37,7 @@ from drmsqueeze import (
     scenario,
     selftest,
     targets,
+    timings,
 )
 from drmsqueeze.errors import DrmsqueezeError, InfrastructureError, UsageError
 from drmsqueeze.machines import vm
@@ -90,11 +92,15 @@ def carry_out(plan_files: Sequence[Path], lab: execute.Lab, junit: Path, title: 
         def pytest_configure(self, config: pytest.Config) -> None:
             config.stash[pytest_plugin.LAB] = lab
 
+    began = time.monotonic()
     with progress.step(title, sum(len(one.order) for one in plans)) as shown:
         status = pytest.main(
             ["-p", "drmsqueeze.pytest_plugin", "-p", "no:terminal", "-p", "no:cacheprovider", "-c", "/dev/null",
              f"--rootdir={plan_files[0].parent}", f"--junitxml={junit}", *map(str, plan_files)],
             plugins=[Session(), _Progress(shown)])
+    if len(plans) == 1:  # of several it is not known which took how long
+        done = list(pytest_plugin.runs_directory(plan_files[0], plans[0]).glob("*/run.json"))
+        timings.note(plans[0].scenario, len(done), time.monotonic() - began)
     if status == pytest.ExitCode.INTERRUPTED:
         raise KeyboardInterrupt
     if status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
@@ -176,19 +182,24 @@ def _what_until_sure_can_say(planned: plan.Plan) -> str:
     needed = anytime.rounds_for_margin(margin, plan.ALPHA)
     most = f"at most {planned.runs} rounds of {planned.conditions} runs of each kernel; a difference ends it as soon as it is beyond chance"
     if needed is None or needed > planned.runs:
-        return (f"{most}. That the kernels do not differ by more than {100 * margin:g} percentage points cannot be shown with so few: that takes "
-                f"{needed or 'too many'} rounds at the least (--most-runs {(needed or 0) * planned.conditions}, or a wider --margin)")
+        return (f"{most}. That the kernels do not differ by more than {100 * margin:g} percentage points cannot be shown with so few: "
+                f"that takes {needed or 'too many'} rounds at the least (--most-runs {(needed or 0) * planned.conditions}, or a wider --margin)")
     return f"{most}, and so does that it is within {100 * margin:g} percentage points, after {needed} rounds at the earliest"
 
 
 def _do_compare(args: argparse.Namespace) -> int:
     one = scenario.load(args.config)
     compared = _arms(args)
+    if args.plan:
+        for line in foresight.lines(one, compared, args.runs, args.difference, args.power, foresight.assumptions(args.earlier),
+                                    args.most_runs or plan.MOST_RUNS, args.margin or plan.MARGIN, args.cold):
+            out.print(line, markup=False)
+        return 0
     if args.until_sure:
         if args.runs:
             raise UsageError("--runs fixes how many runs there are, --until-sure lets them decide: give one (--most-runs bounds the other)")
-        planned = plan.make_sequential(one, compared, args.seed, most_runs=args.most_runs or plan.MOST_RUNS, margin=args.margin or plan.MARGIN,
-                                       cold=args.cold)
+        planned = plan.make_sequential(one, compared, args.seed, most_runs=args.most_runs or plan.MOST_RUNS,
+                                       margin=args.margin or plan.MARGIN, cold=args.cold)
         progress.say(_what_until_sure_can_say(planned))
     else:
         if args.most_runs or args.margin:
@@ -437,10 +448,16 @@ def _parser() -> argparse.ArgumentParser:
     with_runs(compare)
     until_sure = compare.add_argument_group("until sure", "instead of a number of runs that is fixed before")
     until_sure.add_argument("--until-sure", action="store_true",
-                            help="go on, round by round, until the question is answered: an anytime-valid test, by betting (Waudby-Smith and Ramdas)")
+                            help="go on, round by round, until the question is answered: an anytime-valid test, by betting")
     until_sure.add_argument("--most-runs", type=_positive, metavar="N", help=f"runs of each kernel at the most (default: {plan.MOST_RUNS})")
     until_sure.add_argument("--margin", type=_share, metavar="D",
                             help=f"a difference of shares that does not matter: none larger is an answer too (default: {plan.MARGIN:g})")
+    ahead = compare.add_argument_group("plan", "before anything is run")
+    ahead.add_argument("--plan", action="store_true", help="print how many runs it takes to see a difference, and how long; run nothing")
+    ahead.add_argument("--difference", type=_share, default=foresight.DIFFERENCE, metavar="D",
+                       help="the difference of shares to be seen (default: %(default)s)")
+    ahead.add_argument("--power", type=_share, default=foresight.POWER, metavar="P", help="how surely (default: %(default)s)")
+    ahead.add_argument("--earlier", type=Path, metavar="DIR", help="an earlier comparison: what is common, and how runs vary")
     with_out(compare)
     report_command = command("report", _do_report, "judge the runs of a directory again and write report.html anew")
     report_command.add_argument("directory", type=Path, metavar="DIR")

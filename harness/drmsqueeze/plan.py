@@ -136,7 +136,7 @@ class Plan:
     def with_repeats(self, lost: Mapping[int, str]) -> "Plan":
         """This plan, with a block at its end for each of these that lost an arm, and to what.
 
-        The new block keeps level, rate and cluster and has a seed of its own: what was lost for good reason of its seed is not to be lost again.
+        The new block keeps level, rate and cluster and has a seed of its own: what its own seed lost is not to be lost again.
         """
         blocks, order, repeated = self.blocks(), list(self.order), list(self.repeated_blocks)
         for block, reason in lost.items():
@@ -162,7 +162,7 @@ def _orders_of_arms(chance: random.Random, arms: Sequence[str]) -> Iterator[Sequ
 
 
 def _order(arms: Sequence[str], levels: Sequence[float], rates_hz: Sequence[float | None], runs: int, seed: int,
-           blocks_per_cluster: int) -> Iterator[PlannedRun]:
+           of_a_cluster: int) -> Iterator[PlannedRun]:
     chance = random.Random(seed)
     conditions = list(product(levels, rates_hz))
     orders = [_orders_of_arms(chance, arms) for _ in conditions]
@@ -173,7 +173,7 @@ def _order(arms: Sequence[str], levels: Sequence[float], rates_hz: Sequence[floa
             # The first block takes the plan's own seed: so a plan of one run repeats a run, given its seed.
             run_seed = chance.randrange(1 << 32) if block else seed
             for arm in next(orders[number]):
-                yield PlannedRun(index, block, level, arm, run_seed, rate_hz, block // blocks_per_cluster)
+                yield PlannedRun(index, block, level, arm, run_seed, rate_hz, block // of_a_cluster)
                 index += 1
             block += 1
 
@@ -182,6 +182,11 @@ def _check_place_in_comparison(scenario: Scenario) -> None:
     if any("steer" in injector for injector in scenario["injectors"]):
         raise UsageError(f"{scenario.name}: its hog steers by what it measures, and so would take more memory from one kernel than from the other; "
                          "a comparison needs the same pressure on both (levels)")
+
+
+def blocks_per_cluster(blocks: int, cold: bool) -> int:
+    """Of a fixed plan with so many blocks."""
+    return 1 if cold else max(1, blocks // CLUSTERS)
 
 
 def make(purpose: str, scenario: Scenario, kernels: Sequence[str], runs: int | None = None, seed: int | None = None, *,
@@ -194,14 +199,14 @@ def make(purpose: str, scenario: Scenario, kernels: Sequence[str], runs: int | N
         _check_place_in_comparison(scenario)
     runs = scenario["runs"] if runs is None else runs
     blocks = runs * len(scenario["levels"]) * len(scenario.rates_hz)
-    return _make(purpose, scenario, kernels, runs, seed, Design(cold=cold), 1 if cold else max(1, blocks // CLUSTERS))
+    return _make(purpose, scenario, kernels, runs, seed, Design(cold=cold), blocks_per_cluster(blocks, cold))
 
 
 def _make(purpose: str, scenario: Scenario, kernels: Sequence[str], runs: int, seed: int | None, design: Design,
-          blocks_per_cluster: int) -> Plan:
+          of_a_cluster: int) -> Plan:
     seed = scenario["seed"] if seed is None else seed
     arms = {chr(ord("a") + i): kernel for i, kernel in enumerate(kernels)}
-    order = tuple(_order(list(arms), scenario["levels"], scenario.rates_hz, runs, seed, blocks_per_cluster))
+    order = tuple(_order(list(arms), scenario["levels"], scenario.rates_hz, runs, seed, of_a_cluster))
     return Plan(purpose, scenario, arms, scenario["levels"], runs, seed, order, scenario.rates_hz, design)
 
 
@@ -209,7 +214,7 @@ def make_sequential(scenario: Scenario, kernels: Sequence[str], seed: int | None
                     margin: float = MARGIN, cold: bool = False) -> Plan:
     """A plan of a comparison that goes on until its question is answered: each arm has `most_runs` runs at the most, over all conditions.
 
-    A round, each condition once, is the unit of its test and a cluster. Raises UsageError as `make` does, and where not even one round fits.
+    A round, each condition once, is the unit of its test and a cluster. Raises UsageError as `make` does, and where no round fits.
     """
     conditions = len(scenario["levels"]) * len(scenario.rates_hz)
     rounds = most_runs // conditions

@@ -21,8 +21,9 @@ BROKEN_AFTER = 5
 
 
 class Schedule:
-    """Of one plan file, for whoever carries it out: `batch()` hands out what can be run now, in any order or at once; `took()` is told of each.
+    """Of one plan file, for whoever carries it out: `batch()` hands out what can be run now, in any order or at once.
 
+    `took()` is told of each.
     A run that left no verdict is one that the lab lost.
     """
 

@@ -61,7 +61,7 @@ class SequentialOutcome:
 
 @dataclass(frozen=True)
 class Path:
-    """One outcome between two arms, round by round: the difference, and after it the capital against "no difference" and the interval's ends.
+    """One outcome between two arms, round by round: the difference, then the capital against "no difference" and the interval's ends.
 
     The ends are null where no one mean fits all rounds.
     """
@@ -194,7 +194,8 @@ def _paths(rounds: Mapping[Question, Sequence[float]], alpha: float) -> Iterator
     for (outcome, arms), series in rounds.items():
         differences = np.array(series, dtype=float)
         capital = np.minimum(LARGEST, np.exp(np.minimum(log_e_values(differences, alpha), np.log(LARGEST))))
-        low, high = (tuple(None if np.isnan(end) else round(float(end), 6) for end in side) for side in confidence_sequence(differences, alpha))
+        low, high = (tuple(None if np.isnan(end) else round(float(end), 6) for end in side)
+                     for side in confidence_sequence(differences, alpha))
         yield Path(outcome, arms, tuple(map(float, series)), tuple(map(float, capital)), low, high)
 
 

@@ -66,7 +66,7 @@ def follow(plan: Plan, arms: Sequence[str], executed: Mapping[int, Run]) -> anyt
     """What the complete rounds of a sequential plan came to; null for a plan that is not sequential.
 
     `executed`: the runs that have a verdict, by index. Rounds count in their order up to the first that is
-    not complete, whatever was run of later ones: so an interruption, which is a stop like any other to this method, biases nothing. Within a
+    not complete, whatever was run of later ones: so an interruption, a stop like any other to this method, biases nothing. Within a
     round, blocks that gave no data of both arms do not count; a round with no other is passed over.
     """
     if plan.design is None or plan.design.kind != "sequential":

@@ -41,20 +41,20 @@ def decide(sequential: Sequential, kernels: Mapping[str, str], most_rounds: int)
     others = [one for one in sequential.outcomes if one not in differ]
     shown = _list([f"{_what(one, kernels)} ({_interval(one, alpha)})" for one in others]) if others else ""
     if sequential.decision == "differ":
-        beyond = _list([f"{_what(one, kernels)} (anytime-valid p = {one.p_adjusted:.2g}, mean difference {points(one.difference)} percentage points, "
-                        f"{_interval(one, alpha)})" for one in differ])
+        beyond = _list([f"{_what(one, kernels)} (anytime-valid p = {one.p_adjusted:.2g}, mean difference {points(one.difference)} "
+                        f"percentage points, {_interval(one, alpha)})" for one in differ])
         return code, f"After {rounds} the question was answered: the difference is beyond chance in {beyond}." + (
             f" Not decided when that was clear: {shown}." if others else "")
     if sequential.decision == "within-margin":
-        return code, (f"After {rounds} the question was answered: the kernels differ by no more than the {margin} that were said not to matter, "
-                      f"in {shown}.")
+        return code, (f"After {rounds} the question was answered: the kernels differ by no more than the {margin} that were said not to "
+                      f"matter, in {shown}.")
     if not sequential.outcomes:
         return code, "Whether the kernels differ cannot be decided: no round has data of all arms."
-    why = f"after all {rounds}" if sequential.stopped == "most-runs" else (
-        f"the comparison ended after {rounds} of {most_rounds} at the most, before its question was answered")
+    why = f"Its {rounds} are over" if sequential.stopped == "most-runs" else (
+        f"It ended after {rounds} of {most_rounds} at the most, before its question was answered")
     needed = rounds_for_margin(sequential.margin, alpha)
     so_few = "" if needed is None or needed <= most_rounds else (
         f" To show a difference of less than {margin} takes {needed} rounds at the least.")
-    seen = _list([f"{_what(one, kernels)} ({_interval(one, alpha)}" + (f", anytime-valid p = {one.p_adjusted:.2g})" if one in differ else ")")
-                  for one in sequential.outcomes])
-    return code, f"Whether the kernels differ cannot be decided with so few runs: {why} there may be these differences in {seen}.{so_few}"
+    seen = _list([f"{_what(one, kernels)} ({_interval(one, alpha)}"
+                  + (f", anytime-valid p = {one.p_adjusted:.2g})" if one in differ else ")") for one in sequential.outcomes])
+    return code, f"Whether the kernels differ cannot be decided with so few runs. {why}. Differences so far: {seen}.{so_few}"
