@@ -208,12 +208,21 @@ def _do_compare(args: argparse.Namespace) -> int:
     directory = new_directory(args.out, "compare")
     planned.write(directory / "plan.json")
     carry_out([directory / "plan.json"], execute.Lab(), directory / "junit.xml", f"{one.name}: {args.a} against {args.b}")
-    return _conclude_comparison(directory)
+    return _conclude_comparison(directory, args.markdown)
 
 
-def _conclude_comparison(directory: Path) -> int:
+def _print_markdown(directory: Path) -> None:
+    """summary.md on standard output and nothing else, so that it can be piped into a mail or a merge request."""
+    out.print((directory / report.SUMMARY).read_text(encoding="utf-8"), markup=False, end="")
+    progress.say(f"report: {directory / report.PAGE}")
+
+
+def _conclude_comparison(directory: Path, markdown: bool = False) -> int:
     result = comparison.compare(directory)
     report.write_report(directory)
+    if markdown:
+        _print_markdown(directory)
+        return 0 if result.carried_out else 3
     out.print(report.summary_table(result))
     out.print(result.verdict.sentence, markup=False)
     if views := lockdep_views.of_comparison(result):
@@ -245,8 +254,7 @@ def _do_report(args: argparse.Namespace) -> int:
     directory: Path = args.directory
     if (directory / "facts.json").exists():
         outcomes.judge(directory)
-        out.print(report.write_report(directory), markup=False)
-        return 0
+        return _show_report(directory, args.markdown)
     facts = sorted(directory.rglob("facts.json"))
     if not facts:
         raise UsageError(f"{directory}: found no run (facts.json) there; expected a directory that run, compare or demo wrote")
@@ -254,7 +262,15 @@ def _do_report(args: argparse.Namespace) -> int:
         outcomes.judge(path.parent)
     if (directory / "plan.json").exists():
         comparison.compare(directory)
-    out.print(report.write_report(directory), markup=False)
+    return _show_report(directory, args.markdown)
+
+
+def _show_report(directory: Path, markdown: bool) -> int:
+    page = report.write_report(directory)
+    if markdown:
+        _print_markdown(directory)
+    else:
+        out.print(page, markup=False)
     return 0
 
 
@@ -421,6 +437,9 @@ def _parser() -> argparse.ArgumentParser:
     def with_out(sub: argparse.ArgumentParser) -> None:
         sub.add_argument("--out", type=Path, metavar="DIR", help="where results go (default: a dated directory under results-data/)")
 
+    def with_markdown(sub: argparse.ArgumentParser) -> None:
+        sub.add_argument("--markdown", action="store_true", help="print the summary as Markdown, for a mail or a merge request, and nothing else")
+
     def with_runs(sub: argparse.ArgumentParser) -> None:
         sub.add_argument("--runs", type=_positive, metavar="N", help="runs for each level and kernel (default: the scenario's)")
         sub.add_argument("--seed", type=int, metavar="S", help="seed of the plan (default: the scenario's)")
@@ -459,8 +478,10 @@ def _parser() -> argparse.ArgumentParser:
     ahead.add_argument("--power", type=_share, default=foresight.POWER, metavar="P", help="how surely (default: %(default)s)")
     ahead.add_argument("--earlier", type=Path, metavar="DIR", help="an earlier comparison: what is common, and how runs vary")
     with_out(compare)
+    with_markdown(compare)
     report_command = command("report", _do_report, "judge the runs of a directory again and write report.html anew")
     report_command.add_argument("directory", type=Path, metavar="DIR")
+    with_markdown(report_command)
     replays = command("replay", _do_replay, "carry out a recorded run again, and say whether it came out the same")
     replays.add_argument("source", type=Path, metavar="RUN_DIR|FILE.tar.zst", help="a run directory, or a bundle of one")
     replays.add_argument("--runs", type=_positive, default=1, metavar="N", help="how often (default: 1); all with the recorded seed")

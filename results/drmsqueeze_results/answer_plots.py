@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
+from matplotlib.ticker import MaxNLocator, NullFormatter
+
 from drmsqueeze_results import drawing, labels
 from drmsqueeze_results.analysis_model import Incidence, Interval, Trade
 from drmsqueeze_results.comparison_model import Comparison, Level
@@ -15,6 +17,7 @@ from drmsqueeze_results.verdicts import level_name
 RESPONSES = {"bad": "jobs that did not complete", "failed": "jobs that failed", "stuck": "jobs that stalled or hung"}
 ENDS = {"completed": "completed", "failed": "failed", "stuck": "stalled or hung", "oom": "client killed (OOM)"}
 MOST_WORDS = 12  # points in the plot of the trade that all have their words
+FAR_APART = 20  # times of jobs that differ by such a factor are shown on a logarithmic axis
 SAME = 0.02  # of an axis: points nearer to each other than this share their words
 Point = tuple[float, float, Interval | None]  # level, share, interval; 0..1
 
@@ -167,6 +170,7 @@ def _trade(comparison: Comparison, trades: Sequence[Trade], axes: Any) -> None:
     axes.set_xlim(-0.04 * spans[0], 1.03 * spans[0])
     axes.set_ylim(-0.04 * spans[1], 1.03 * spans[1])
     for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
         axis.set_major_formatter(lambda value, _: f"{value:g} %")
     axes.grid(True, axis="both")
     axes.set_title("share of jobs that stalled or hung")
@@ -185,6 +189,8 @@ def trade(comparison: Comparison, name: str) -> Plot:
         for number, rate in enumerate(dict.fromkeys(t.rate_hz for t in known))]
     title = "The trade: failures against stalls and hangs"
     if not rows:
+        if any(arm.submitted for level in comparison.levels for arm in level.arms.values()):
+            return Plot(title, "", missing="This was judged before there was such a plot: `drmsqueeze report DIR` judges it again.")
         return Plot(title, "", missing="No run has submitted a job, so there is no trade to show.")
     caption = ("Each marker is a kernel at one level of memory left, with the intervals of both shares; lines lead from the most memory "
                "to the least, which is named. Down is better, left is better: a kernel that lies lower but further to the right buys "
@@ -192,19 +198,38 @@ def trade(comparison: Comparison, name: str) -> Plot:
     return Plot(title, caption, drawing.arm_key(name, kernels(comparison)), tuple(rows))
 
 
-def _curves(comparison: Comparison, curves: Sequence[Incidence], axes: Any) -> None:
+def _steps(curve: Incidence, begin: float) -> tuple[list[float], ...]:
+    """Seconds, share, low and high of a curve, from where nothing has happened yet."""
+    return [begin, *(t / 1000 for t in curve.t_ms)], *([0.0, *(100 * v for v in values)] for values in (curve.share, curve.low, curve.high))
+
+
+def _curves(comparison: Comparison, curves: Sequence[Incidence], end: str, axes: Any) -> None:
+    """One end: a step curve for each kernel; one where no job came to it stays at zero."""
     ids = drawing.numbered()
+    first, last = min(c.t_ms[0] for c in curves) / 1000, max(c.t_ms[-1] for c in curves) / 1000
+    wide = last > FAR_APART * first
+    begin = first / 2 if wide else 0.0
+    most = 0.0
     for number, arm in enumerate(comparison.arms):
         style = drawing.line_of(number)
-        for curve in (c for c in curves if c.arm == arm):
-            seconds = [t / 1000 for t in curve.t_ms]
-            axes.fill_between(seconds, [100 * v for v in curve.low], [100 * v for v in curve.high], step="post", color=style["color"],
-                              alpha=0.16, linewidth=0)
-            axes.step(seconds, [100 * v for v in curve.share], where="post", **style | {"marker": ""})
-            axes.plot(seconds[-1:], [100 * curve.share[-1]], **style, clip_on=False, gid=next(ids))
-    axes.set_xlim(left=0)
-    drawing.percent_axis(axes, max(100 * max((*c.high, *c.share)) for c in curves))
-    axes.set_title(ENDS.get(curves[0].end, curves[0].end))
+        mine = [c for c in curves if c.arm == arm]
+        seconds, share, low, high = [begin, last], [0.0, 0.0], [0.0, 0.0], [0.0, 0.0]
+        for curve in (c for c in mine if c.end == end):
+            seconds, share, low, high = _steps(curve, begin)
+        most = max(most, *share)
+        if any(value > 0 for value in low) or any(value < 100 for value in high[1:]):
+            most = max(most, *high)
+            axes.fill_between(seconds, low, high, step="post", color=style["color"], alpha=0.16, linewidth=0)
+        if mine:
+            axes.step(seconds, share, where="post", **style | {"marker": ""})
+            axes.plot(seconds[-1:], share[-1:], **style, clip_on=False, gid=next(ids))
+    if wide:
+        axes.set_xscale("log")
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.set_xlim(begin, last * 1.02)
+    drawing.percent_axis(axes, most)
+    axes.set_title(ENDS[end])
     axes.set_xlabel("seconds of guest time after the submit")
 
 
@@ -220,8 +245,9 @@ def incidence(comparison: Comparison, level: float, name: str) -> Plot:
         columns = 3 if len(ends) == 3 else 2
         rows.append(Row(heading(rate), tuple(
             drawing.panel(f"{name}-{number}-{end}", f"Cumulative incidence: {ENDS[end]}{at_rate(rate)}",
-                          partial(_curves, comparison, [c for c in mine if c.end == end]), drawing.SMALL if columns == 3 else drawing.SIZE)
+                          partial(_curves, comparison, mine, end), drawing.SMALL if columns == 3 else drawing.SIZE)
             for end in ends), columns))
     return Plot(f"By when what had happened, at {level_name(level)} of memory left",
-                "Cumulative incidence with competing ends (Aalen and Johansen), with intervals: by that time this share of the jobs "
-                "had come to this end.", drawing.arm_key(name, kernels(comparison)), tuple(row for row in rows if row.panels))
+                "Cumulative incidence with competing ends (Aalen and Johansen), by that time this share of the jobs had "
+                "come to this end. Bands: intervals; where there is none, the runs are too few for one.",
+                drawing.arm_key(name, kernels(comparison)), tuple(row for row in rows if row.panels))

@@ -1,23 +1,35 @@
 # SPDX-License-Identifier: MIT
 """A comparison for people: the answer first, then on what it rests."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from drmsqueeze_results import answer_plots, comparison_tables, lockdep_views, plots
+from drmsqueeze_results.chain_picture import Picture, picture
 from drmsqueeze_results.comparison import load_comparison
 from drmsqueeze_results.comparison_model import Comparison
+from drmsqueeze_results.documents import read_json
 from drmsqueeze_results.drawing import Plot
-from drmsqueeze_results.errors import ResultsError
+from drmsqueeze_results.errors import BadComparison, ResultsError
 from drmsqueeze_results.lockdep_views import LockdepView
 from drmsqueeze_results.model import Run
-from drmsqueeze_results.outcomes import load_run
+from drmsqueeze_results.outcomes import consider, load_run
 from drmsqueeze_results.section_parts import FindingView, environments, findings, kernel_of, limits, plan_of, samples
 from drmsqueeze_results.sequential_view import SequentialView, sequential_view
 from drmsqueeze_results.tables import REACHED, Grid, comparison_grid, rate_name
 from drmsqueeze_results.verdicts import level_name, telling_level
+
+BLOCKED = "evidence/blocked-tasks.json"
+
+
+@dataclass(frozen=True)
+class WaitView:
+    """Of one kernel: in how many runs tasks were blocked, and who waited for whom in one of them."""
+
+    sentence: str
+    pictures: tuple[Picture, ...]
 
 
 @dataclass(frozen=True)
@@ -42,6 +54,7 @@ class ComparisonSection:
     exposure: Grid
     exposure_note: str
     findings: tuple[FindingView, ...]
+    waits: tuple[WaitView, ...]
     environment: Grid
     commands: tuple[str, ...]
     limits: tuple[str, ...]
@@ -49,12 +62,27 @@ class ComparisonSection:
     kind: str = "comparison"
 
 
+def _waits(loaded: Sequence[tuple[Path, Run]]) -> Iterator[WaitView]:
+    """Who waits for whom, of each kernel in the first run with a closed circle, or without one in the first with blocked tasks."""
+    for kernel in dict.fromkeys(kernel_of(run) for _, run in loaded):
+        mine = [path for path, run in loaded if kernel_of(run) == kernel]
+        blocked = {path: [chain["closed"] for chain in read_json(path / BLOCKED, BadComparison).get("chains", ())]
+                   for path in mine if (path / BLOCKED).exists()}
+        closed = [path for path, chains in blocked.items() if any(chains)]
+        if any(blocked.values()):
+            shown = (closed or [path for path, chains in blocked.items() if chains])[0]
+            circles = f", in {len(closed)} of them in a circle that nobody can leave" if closed else ""
+            yield WaitView(f"In {len(blocked)} of {len(mine)} runs of {kernel} tasks were blocked{circles}. This is run {shown.name}:",
+                           tuple(picture(chain) for chain in consider(shown).chains))
+
+
 def _commands(comparison: Comparison, design: Mapping[str, Any]) -> Iterator[str]:
     """What to type to have the same again."""
     a, b, *others = (arm.kernel for arm in comparison.arms.values())
     options = [f"--a {a} --b {b}", *(f"--arm {other}" for other in others), f"--seed {comparison.plan.seed}"]
     if design.get("kind") == "sequential":
-        options.append("--until-sure")
+        options += ["--until-sure", *(f"--{name} {design[member]:g}" for name, member in (("most-runs", "most_runs"), ("margin", "margin"))
+                                      if design.get(member) is not None)]
     else:
         options.insert(-1, f"--runs {comparison.plan.runs}")
     if design.get("cold"):
@@ -97,9 +125,9 @@ def comparison_section(directory: Path, slug: str = "comparison") -> ComparisonS
     plan = plan_of(directory)
     return ComparisonSection(
         slug=slug, title=f"{comparison.scenario.name}: " + " against ".join(arm.kernel for arm in comparison.arms.values()),
-        description=plan.get("scenario", {}).get("description", ""), code=comparison.verdict.code, sentence=comparison.verdict.sentence,
-        notes=comparison.verdict.notes, grid=whole.without(*REACHED),
-        reached=whole.only("rate", "left", "kernel", *REACHED),
+        description=plan.get("scenario", {}).get("description", ""), code=comparison.verdict.code,
+        sentence=comparison.verdict.sentence,
+        notes=comparison.verdict.notes, grid=whole.without(*REACHED), reached=whole.only("rate", "left", "kernel", *REACHED),
         answers=(answer_plots.dose_and_response(comparison, f"{slug}-dose"), answer_plots.trade(comparison, f"{slug}-trade"), happened),
         halves=comparison_tables.half_sentences(comparison),
         plots=(plots.outcome_shares(comparison, f"{slug}-shares"), *latency,
@@ -107,5 +135,6 @@ def comparison_section(directory: Path, slug: str = "comparison") -> ComparisonS
         tests=comparison_tables.tests_grids(comparison), details=tuple(grid for grid in tables if grid.rows),
         sequential=sequential_view(comparison, f"{slug}-sequential"), bounds=comparison_tables.bound_sentences(comparison),
         exposure=comparison_tables.exposure_grid(comparison), exposure_note=comparison.exposure_note, findings=findings(runs),
+        waits=tuple(_waits(loaded)),
         environment=environments(runs), commands=tuple(_commands(comparison, plan.get("design") or {})), limits=limits(runs),
         lockdep=lockdep_views.of_comparison(comparison))

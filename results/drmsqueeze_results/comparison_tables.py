@@ -12,7 +12,7 @@ from drmsqueeze_results.rounds import REPEATED
 from drmsqueeze_results.tables import TITLES, Grid, rate_name
 from drmsqueeze_results.verdicts import ADJECTIVES, level_name, p_value, percent
 
-MEASURES = {"share": "share of jobs", "runs": "runs with any", "latency": "median latency"}
+MEASURES = {"share": "{}", "runs": "runs with {}", "latency": "median latency of {}"}
 
 
 def _points(value: float) -> str:
@@ -39,28 +39,25 @@ def _kernels(comparison: Comparison, arms: tuple[str, ...]) -> str:
 def tests_grids(comparison: Comparison) -> tuple[Grid, ...]:
     """The tests that decide, and those that say where or describe."""
     def adjusted(test: Test) -> str:
-        if not test.primary:
-            return "not for deciding"
-        if test.differing and test.p_adjusted is None:
+        if test.primary and test.differing and test.p_adjusted is None:
             return "cannot be decided"
         return p_value(test.p_adjusted)
 
     def row(t: Test) -> tuple[str, ...]:
-        return (_outcome(t.outcome), MEASURES.get(t.measure, t.measure), "all" if t.level is None else level_name(t.level),
+        return (MEASURES[t.measure].format(_outcome(t.outcome)), "all" if t.level is None else level_name(t.level),
                 rate_name(t.rate_hz, "all"), _kernels(comparison, t.arms), t.method.replace("-", " "), str(t.n), str(t.differing),
                 _difference(t.effect, t.interval, t.effect_kind), p_value(t.p), adjusted(t), p_value(t.p_attainable))
 
     def decides(test: Test) -> bool:
         return test.primary and test.level is None and test.rate_hz is None
 
-    columns = ("outcome", "measure", "left", "rate", "kernels", "method", "n", "differing", "difference", "p", "adjusted",
-               "smallest possible")
+    columns = ("of", "left", "rate", "kernels", "method", "n", "differing", "difference", "p", "adjusted", "smallest possible")
     grids = []
     for title, mine in (("These decide", [t for t in comparison.tests if decides(t)]),
                         ("These say where, or describe", [t for t in comparison.tests if not decides(t)])):
         needless = {"kernels": len(comparison.arms) == 2, "rate": all(t.rate_hz is None for t in mine),
-                    "left": all(t.level is None for t in mine), "measure": all(t.measure == "share" for t in mine)}
-        grid = Grid(title, columns, (False,) * 6 + (True,) * 6, tuple(map(row, mine)))
+                    "left": all(t.level is None for t in mine)}
+        grid = Grid(title, columns, (False,) * 5 + (True,) * 6, tuple(map(row, mine)))
         grids.append(grid.without(*(name for name, is_so in needless.items() if is_so)))
     return tuple(grid for grid in grids if grid.rows)
 

@@ -18,6 +18,7 @@ from typing import Any
 import matplotlib
 import matplotlib.patches
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from drmsqueeze_results.model import Outcome
 from drmsqueeze_results.tables import TITLES
@@ -26,6 +27,7 @@ from drmsqueeze_results.verdicts import level_name
 INK = "#010203"  # stands for the page's own colour until the SVG is written
 EDGE = "#111111"  # on the fills of outcomes, which are light on either page
 SIZE = (4.4, 2.7)  # inches; a page shows it 350 to 530 pixels wide, which makes the words 9 to 14 pixels high
+LEFT, RIGHT, TOP, BOTTOM = 0.5, 0.22, 0.28, 0.44  # inches around the axes
 SMALL = (3.1, 2.2)  # of panels of which three stand side by side
 DATA = "data"  # begins the id of what shows data: a test looks whether a plot has any
 FILLS = {
@@ -125,11 +127,13 @@ def _to_svg(figure: Figure, name: str, label: str, kind: str) -> str:
                   'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink">', svg, count=1)
 
 
-def panel(name: str, label: str, paint: Callable[[Any], None], size: tuple[float, float] = SIZE) -> str:
-    """One pair of axes, painted by `paint`; `label` is for those who do not see it."""
+def panel(name: str, label: str, paint: Callable[[Any], None], size: tuple[float, float] = SIZE, left: float = LEFT) -> str:
+    """One pair of axes, painted by `paint`, whose names of ticks have `left` inches; `label` is for those who do not see it."""
     with matplotlib.rc_context(STYLE | {"svg.hashsalt": name}):
-        figure = Figure(figsize=size, layout="constrained")
-        paint(figure.subplots())
+        figure = Figure(figsize=size)
+        width, height = size
+        # Fixed margins: axes of panels side by side stand in line. (To work out margins takes matplotlib as long as to draw.)
+        paint(figure.add_axes((left / width, BOTTOM / height, 1 - (left + RIGHT) / width, 1 - (BOTTOM + TOP) / height)))
         return _to_svg(figure, name, label, "plot")
 
 
@@ -181,4 +185,5 @@ def percent_axis(axes: Any, most: float | None = None) -> None:
     """Shares in percent from 0 to 100, or up to what is needed for `most`."""
     top = 100 if most is None else min(100, max(5, 1.15 * most))
     axes.set_ylim(-0.03 * top, 1.03 * top)
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:g} %")

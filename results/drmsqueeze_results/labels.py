@@ -12,7 +12,7 @@ DISTANCES = (6.0, 13.0, 22.0, 34.0, 48.0, 64.0)  # points from a marker to its w
 ANGLES = (45, 315, 135, 225, 0, 180, 90, 270, 20, 70, 110, 160, 200, 250, 290, 340)
 LEADER = 13.0  # from this distance on a thin line leads to the words
 MARKER = 4.0  # half the width of a marker, points
-WORDS = 7.5  # font size
+WORDS = 8.5  # font size
 GAP = 1.5  # points between words and whatever is beside them
 
 
@@ -32,12 +32,11 @@ def _candidates(x: float, y: float, width: float, height: float, unit: float) ->
 def place(axes: Any, labels: Sequence[tuple[float, float, str]], avoid: Sequence[tuple[float, float, float, float]] = ()) -> None:
     """Write each (x, y, words) beside its point, inside the axes; lines `avoid` (x0, y0, x1, y1) are kept clear where possible.
 
-    Call it last: it takes the layout as it is. Words for which there is no room at all are left out, and their point
+    Call it last: it takes the limits of the axes as they are. Words for which there is no room at all are left out, and their point
     stays.
     """
     figure = axes.figure
     renderer = FigureCanvasAgg(figure).get_renderer()
-    figure.draw_without_rendering()
     unit = figure.dpi / 72
     inside = axes.get_window_extent(renderer)
     markers = [_box(axes.transData.transform((x, y)), 2 * MARKER * unit, 2 * MARKER * unit) for x, y, _ in labels]

@@ -83,7 +83,7 @@ def outcome_shares(comparison: Comparison, name: str) -> Plot:
     rows = tuple(
         Row(heading(rate), (drawing.panel(f"{name}-{number}", f"Shares of outcomes over memory left, by kernel{at_rate(rate)}",
                                           partial(paint, levels),
-                                          (drawing.SIZE[0], 0.75 + 0.165 * len(levels) * (len(keys) + 0.7))),))
+                                          (drawing.SIZE[0], 0.6 + 0.165 * len(levels) * (len(keys) + 0.7)), 0.72),))
         for number, (rate, levels) in enumerate(by_rate(comparison.levels).items()))
     if not seen:
         return Plot("What became of the jobs", "", missing="No run has submitted a job.")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Reports: report.html (one file, no network, no script), summary.md, results.ktap, the verdict in junit.xml, and the table for a terminal."""
+"""Reports: report.html (one file, no network, no script), summary.md, results.ktap, the verdict in junit.xml, and a table for a terminal."""
 
 import re
 import textwrap
@@ -22,6 +22,7 @@ from drmsqueeze_results.tables import REACHED, comparison_grid, markdown_table, 
 from drmsqueeze_results.verdicts import level_name, milliseconds
 
 MAIL_WIDTH = 75
+PAGE, SUMMARY = "report.html", "summary.md"
 _ENVIRONMENT = jinja2.Environment(
     loader=jinja2.PackageLoader("drmsqueeze_results"), autoescape=jinja2.select_autoescape(["html", "html.j2"]),
     trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
@@ -38,7 +39,8 @@ def _lines_of_mail(text: str, first: str = "", others: str | None = None) -> str
                          break_long_words=False, break_on_hyphens=False)
 
 
-_ENVIRONMENT.filters |= {"level": level_name, "ms": milliseconds, "markdown": markdown_table, "unbroken": _unbroken, "lines": _lines_of_mail}
+_ENVIRONMENT.filters |= {"level": level_name, "ms": milliseconds, "markdown": markdown_table, "unbroken": _unbroken,
+                         "lines": _lines_of_mail}
 
 
 def summary_table(comparison: Comparison) -> Table:
@@ -88,15 +90,15 @@ def _write_verdict_to_junit(path: Path, sections: Sequence[ComparisonSection]) -
 def write_report(directory: Path, sections: Sequence[Section] | None = None) -> Path:
     """Write report.html, summary.md and results.ktap into `directory`, and a comparison's scenario.json; returns the path of the first.
 
-    Where there is a junit.xml, the verdicts of comparisons go into it. `sections` is what to show, in order; null: whatever find_sections() finds. Raises a ResultsError where there is
-    nothing to report on, or where it is not in its format.
+    Where there is a junit.xml, the verdicts of comparisons go into it. `sections` is what to show, in order; null: whatever
+    find_sections() finds. Raises a ResultsError where there is nothing to report on, or where it is not in its format.
     """
     shown = find_sections(directory) if sections is None else tuple(sections)
     comparisons = [section for section in shown if isinstance(section, ComparisonSection)]
     context = {"sections": shown, "silent_afterwards": SILENT_AFTERWARDS, "title": (comparisons or shown)[0].title}
-    path = directory / "report.html"
+    path = directory / PAGE
     path.write_text(_ENVIRONMENT.get_template("report.html.j2").render(context), encoding="utf-8")
-    (directory / "summary.md").write_text(_ENVIRONMENT.get_template("summary.md.j2").render(context), encoding="utf-8")
+    (directory / SUMMARY).write_text(_ENVIRONMENT.get_template("summary.md.j2").render(context), encoding="utf-8")
     (directory / "results.ktap").write_text(ktap(_lines(directory, shown)), encoding="utf-8")
     for compared in directory.rglob("compare.json"):
         write_json(compared.with_name("scenario.json"), plan_of(compared.parent).get("scenario", {}))
