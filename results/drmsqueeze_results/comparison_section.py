@@ -120,8 +120,8 @@ def comparison_section(directory: Path, slug: str = "comparison") -> ComparisonS
     happened = answer_plots.incidence(comparison, telling.level, f"{slug}-incidence")
     latency = () if happened.title == plots.LATENCY else (plots.latencies(comparison, f"{slug}-latency"),)
     tables = [grid(comparison) for grid in (
-        comparison_tables.dose_grid, comparison_tables.factorial_grid, comparison_tables.strata_grid, comparison_tables.gaps_grid,
-        comparison_tables.repeats_grid)]
+        comparison_tables.dose_grid, comparison_tables.regression_grid, comparison_tables.factorial_grid, comparison_tables.strata_grid,
+        comparison_tables.gaps_grid, comparison_tables.repeats_grid)]
     plan = plan_of(directory)
     return ComparisonSection(
         slug=slug, title=f"{comparison.scenario.name}: " + " against ".join(arm.kernel for arm in comparison.arms.values()),

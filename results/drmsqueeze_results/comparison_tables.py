@@ -3,7 +3,7 @@
 
 from collections.abc import Mapping
 
-from drmsqueeze_results.analysis_model import DoseResponse, Interval
+from drmsqueeze_results.analysis_model import Interval
 from drmsqueeze_results.answer_plots import RESPONSES
 from drmsqueeze_results.comparison_model import Comparison, Test
 from drmsqueeze_results.model import Outcome
@@ -117,20 +117,30 @@ def _level(value: float, interval: Interval | None) -> str:
     return f"{100 * value:.2g} %{between}"
 
 
-def _slope(fit: DoseResponse) -> str:
-    if fit.slope is None:
+def _odds(value: float | None, interval: Interval | None) -> str:
+    if value is None:
         return "-"
-    return f"{fit.slope:+.2f}" + (f" ({fit.slope_interval[0]:+.2f} to {fit.slope_interval[1]:+.2f})" if fit.slope_interval else "")
+    return f"{value:+.2f}" + (f" ({interval[0]:+.2f} to {interval[1]:+.2f})" if interval else "")
 
 
 def dose_grid(comparison: Comparison) -> Grid:
     """The fitted curves in numbers: how steep, and where half of the jobs have come to it."""
-    rows = tuple((comparison.arms[fit.arm].kernel, rate_name(fit.rate_hz), RESPONSES[fit.of], _slope(fit),
+    rows = tuple((comparison.arms[fit.arm].kernel, rate_name(fit.rate_hz), RESPONSES[fit.of], _odds(fit.slope, fit.slope_interval),
                   "-" if fit.half_level is None else _level(fit.half_level, fit.half_interval), fit.note)
                  for fit in comparison.dose_response)
     columns = ("kernel", "rate", "of", "log odds for each halving", "half of the jobs at", "note")
     grid = Grid("Dose and response in numbers", columns, (False,) * 3 + (True, True, False), rows)
     return grid if any(fit.rate_hz is not None for fit in comparison.dose_response) else grid.without("rate")
+
+
+def regression_grid(comparison: Comparison) -> Grid:
+    """Two kernels in one regression on the assigned level: how far apart their curves are, and whether one is steeper."""
+    rows = tuple((_kernels(comparison, r.arms), rate_name(r.rate_hz), RESPONSES[r.of], _odds(r.shift, r.shift_interval), p_value(r.shift_p),
+                  _odds(r.interaction, r.interaction_interval), p_value(r.interaction_p), r.note) for r in comparison.regression)
+    columns = ("kernels", "rate", "of", "log odds apart", "p", "steeper by", "p of that", "note")
+    grid = Grid("The second kernel against the first, over the level", columns, (False,) * 3 + (True,) * 4 + (False,), rows)
+    return grid.without(*(["rate"] if all(r.rate_hz is None for r in comparison.regression) else []),
+                        *(["note"] if not any(r.note for r in comparison.regression) else []))
 
 
 def half_sentences(comparison: Comparison) -> tuple[str, ...]:

@@ -60,6 +60,7 @@ def test_headline_shows_points_curves_half_and_what_was_reached(shapes: dict[str
     assert "PolyCollection" not in plot(shapes["one level"], headline)
     assert "half of the jobs do not complete with this much memory left" in page.text
     assert "half of the jobs do not complete" not in Page(shapes["nothing happened"]).text
+    assert "Dose and response in numbers" in page.text and "The second kernel against the first, over the level" in page.text
 
 
 def test_nothing_to_draw_is_a_sentence(tmp_path: Path) -> None:
