@@ -2,11 +2,13 @@
 """A page in headless Chromium, driven over the DevTools protocol on a pair of pipes (--remote-debugging-pipe): no port, no library."""
 
 import base64
+import contextlib
+import fcntl
 import json
 import os
 import select
 import shutil
-import subprocess
+import signal
 import time
 from pathlib import Path
 from types import TracebackType
@@ -29,18 +31,15 @@ class Browser:
             raise NoBrowser(WANTED)
         to_read, self._write = os.pipe()
         self._read, to_write = os.pipe()
-
-        def descriptors() -> None:  # Chromium reads commands from 3 and writes answers to 4
-            read, write = os.dup(to_read), os.dup(to_write)  # out of the way first: either may be 3 or 4 itself
-            os.dup2(read, 3)
-            os.dup2(write, 4)
-
-        self._process = subprocess.Popen(
-            [program, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--remote-debugging-pipe", "--no-first-run",
-             "--disable-background-networking", f"--user-data-dir={profile}", "about:blank"],
-            preexec_fn=descriptors, close_fds=False, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        os.close(to_read)
-        os.close(to_write)
+        arguments = [program, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--remote-debugging-pipe", "--no-first-run",
+                     "--disable-background-networking", f"--user-data-dir={profile}", "about:blank"]
+        # Chromium reads commands from descriptor 3 and writes answers to 4. What may lie there itself is moved out of the way first.
+        spare = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for end in (to_read, to_write)]
+        self._pid = os.posix_spawn(program, arguments, os.environ, file_actions=[
+            *((os.POSIX_SPAWN_OPEN, at, os.devnull, os.O_RDWR, 0) for at in range(3)),
+            (os.POSIX_SPAWN_DUP2, spare[0], 3), (os.POSIX_SPAWN_DUP2, spare[1], 4)])
+        for end in (to_read, to_write, *spare):
+            os.close(end)
         self._buffer, self._number, self._session = b"", 0, ""
         self.requests: list[str] = []
         self._loaded = False
@@ -53,8 +52,11 @@ class Browser:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._process.kill()
-        self._process.wait()
+        with contextlib.suppress(RuntimeError, OSError):  # so that its helpers end too
+            self._session = ""
+            self.call("Browser.close")
+        os.kill(self._pid, signal.SIGKILL)
+        os.waitpid(self._pid, 0)
         os.close(self._write)
         os.close(self._read)
 

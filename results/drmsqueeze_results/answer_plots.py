@@ -248,6 +248,6 @@ def incidence(comparison: Comparison, level: float, name: str) -> Plot:
                           partial(_curves, comparison, mine, end), drawing.SMALL if columns == 3 else drawing.SIZE)
             for end in ends), columns))
     return Plot(f"By when what had happened, at {level_name(level)} of memory left",
-                "Cumulative incidence with competing ends (Aalen and Johansen), by that time this share of the jobs had "
+                "Cumulative incidence with competing ends (Aalen and Johansen): by that time this share of the jobs had "
                 "come to this end. Bands: intervals; where there is none, the runs are too few for one.",
                 drawing.arm_key(name, kernels(comparison)), tuple(row for row in rows if row.panels))
