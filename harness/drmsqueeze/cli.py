@@ -38,6 +38,7 @@ from drmsqueeze import (
     selftest,
     targets,
     timings,
+    user_kernels,
 )
 from drmsqueeze.errors import DrmsqueezeError, InfrastructureError, UsageError
 from drmsqueeze.machines import vm
@@ -78,9 +79,11 @@ class _Progress:
 def carry_out(plan_files: Sequence[Path], lab: execute.Lab, junit: Path, title: str) -> None:
     """Carry out plans under pytest, with progress. Outcomes are in the run directories afterwards."""
     plans = [plan.Plan.load(path) for path in plan_files]
-    for one in plans:
-        for kernel in one.arms.values():
-            lab.guest(kernel)
+    arms = [(kernel, one.scenario) for one in plans for kernel in one.arms.values()]
+    for kernel, one_scenario in arms:
+        execute.refuse_unsuitable(kernel, one_scenario)
+    for kernel, _ in arms:
+        lab.guest(kernel)
     machine = lab.accelerator
     progress.say(f"machine: vm on {machine.name}, {machine.time_scale:g} times slower than this host")
     slower = {kernels.KernelSpec.parse(kernel).base: lab.slowdown(kernel) for one in plans for kernel in one.arms.values()}
@@ -306,6 +309,7 @@ def _do_minimize(args: argparse.Namespace) -> int:
     """Make a scenario smaller while something still shows; the same command takes an interrupted search up again."""
     kernel = kernels.KernelSpec.parse(args.kernel).name
     planned = minimize.Plan(scenario.load(args.config), minimize.Until.parse(args.until), kernel, args.trials, args.max_runs)
+    execute.refuse_unsuitable(kernel, planned.scenario)
     directory = args.out if args.out and minimize.resumable(args.out, planned) else new_directory(args.out, "minimize")
     lab = execute.Lab()
     lab.guest(kernel)
@@ -387,8 +391,8 @@ def _do_list(args: argparse.Namespace) -> int:
 
     def kernel_list() -> list[tuple[str, str]]:
         built = {name: "in the cache" if kernels.lab_kernel_built(name) else f"not built yet: `drmsqueeze lab build {name}`"
-                 for name in kernels.BASES}
-        return [*((name, "; ".join([base.description, built[name], *base.differences()])) for name, base in kernels.BASES.items()),
+                 for name in kernels.bases()}
+        return [*((name, "; ".join([base.description, built[name], *base.differences()])) for name, base in kernels.bases().items()),
                 *((f"lab+{name}", description) for name, description in kernels.describe_variants())]
 
     tables: dict[str, Callable[[], list[tuple[str, str]]]] = {
@@ -419,10 +423,27 @@ def _do_lab_build(args: argparse.Namespace) -> int:
     return 0
 
 
+def _do_lab_add(args: argparse.Namespace) -> int:
+    kind, path = next((kind, vars(args)[kind]) for kind in user_kernels.RELEASES if vars(args)[kind])
+    added = user_kernels.add(args.name, kind, path, kernels.BASES)
+    out.print(f"{added.name}: {added.description}", markup=False)
+    if kind == "build":
+        without = user_kernels.left_out(kernels.bases()[added.name].asked(), (added.path / ".config").read_text())
+        if without:
+            out.print(f"without, of what the lab's kernels have: {', '.join(without)}", markup=False)
+    return 0
+
+
+def _do_lab_remove(args: argparse.Namespace) -> int:
+    user_kernels.remove(args.name)
+    return 0
+
+
 def _do_lab_boot(args: argparse.Namespace) -> int:
     lab = execute.Lab()
     modules = targets.modules({"driver": "panfrost", "model": "mali-jm"}, [])
-    return vm.shell(lab.guest(args.kernel), lab.accelerator.name, modules)
+    booted = lab.guest(args.kernel)
+    return vm.shell(booted, lab.accelerator.name, booted.loadable(modules))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -453,7 +474,7 @@ def _parser() -> argparse.ArgumentParser:
     lists.add_argument("what", choices=("configs", "stressors", "injectors", "kernels", "machines", "rules"))
     run = command("run", _do_run, "run scenarios on one kernel")
     run.add_argument("configs", nargs="+", type=Path, metavar="CONFIG")
-    run.add_argument("--kernel", default="lab", metavar="K", help="lab or lab-debug, alone or with variants: lab+panfrost-nowait")
+    run.add_argument("--kernel", default="lab", metavar="K", help="lab, lab-6.1, lab-debug or one of yours (lab add), alone or with variants: lab+panfrost-nowait")
     run.add_argument("--machine", choices=("vm",), default="vm")
     run.add_argument("--record", action="store_true", help="record each run under QEMU's record/replay, for `replay --exact`; one virtual CPU")
     with_runs(run)
@@ -515,6 +536,18 @@ def _parser() -> argparse.ArgumentParser:
         sub = lab.add_parser(name, help=text, description=text)
         sub.add_argument("kernel", nargs="?", default="lab", metavar="K")
         sub.set_defaults(do=do)
+    text = "give a kernel of yours a name, under which it takes part as `lab` does"
+    add = lab.add_parser("add", help=text, description=text)
+    add.add_argument("name", metavar="NAME")
+    kinds = add.add_mutually_exclusive_group(required=True)
+    kinds.add_argument("--source", type=Path, metavar="DIR", help="a clean kernel source tree; it is built with the lab's config when first used")
+    kinds.add_argument("--build", type=Path, metavar="DIR", help="a build tree with bzImage, modules and Module.symvers, and its source")
+    kinds.add_argument("--bzimage", type=Path, metavar="FILE", help="an image alone, drivers built in: serves drivers that need no model")
+    add.set_defaults(do=_do_lab_add)
+    text = "forget a kernel of yours"
+    remove = lab.add_parser("remove", help=text, description=text)
+    remove.add_argument("name", metavar="NAME")
+    remove.set_defaults(do=_do_lab_remove)
     return parser
 
 

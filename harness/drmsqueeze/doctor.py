@@ -43,7 +43,9 @@ def _host_checks() -> list[Check]:
         Check("host: disk for the cache", built or free_gib > 4, f"{free_gib:.0f} GiB free below {cache.root()}; a lab kernel takes 2.2"),
         Check("host: lab kernel", built, "in the cache" if built else "not built yet; `drmsqueeze lab build` takes some minutes"),
         *(Check(f"host: {base} kernel", True, "in the cache" if kernels.lab_kernel_built(base) else "built when it is first used")
-          for base in kernels.BASES if base != "lab"),
+          for base, what in kernels.bases().items() if base != "lab" and what.installed),
+        *(Check(f"host: {base} kernel", False, f"{what.user.path if what.user else what.source} is not there")
+          for base, what in kernels.bases().items() if base != "lab" and not what.installed),
     ]
 
 

@@ -11,11 +11,13 @@ from typing import Any
 
 from drmsqueeze import guest as guests
 from drmsqueeze import cache, exact, kernels, targets
+from drmsqueeze.errors import UsageError
 from drmsqueeze.guest import Guest
 from drmsqueeze.journal import Journal
 from drmsqueeze.limits import Limits
 from drmsqueeze.machines.speed import Accelerator, choose_accelerator, slowdown
 from drmsqueeze.machines.vm import BOOT_TIMEOUT_S, Hardware, Vm
+from drmsqueeze.modules import SHIMMED_DRIVERS
 from drmsqueeze.plan import PlannedRun
 from drmsqueeze.ring import Ring, scratch_in_memory
 from drmsqueeze.scenario import Scenario
@@ -83,6 +85,23 @@ class Lab:
     @cached_property
     def accelerator(self) -> Accelerator:
         return choose_accelerator(self.guest("lab"), guests.build_programs(self.kernel), self.record)
+
+
+def refuse_unsuitable(kernel: str, scenario: Scenario) -> None:
+    """Raises UsageError where a kernel is a bare image and the scenario needs modules that would have to be built against it."""
+    spec = kernels.KernelSpec.parse(kernel)
+    user = kernels.bases()[spec.base].user
+    if not user or not user.bare:
+        return
+    target = scenario["target"]
+    kinds = [stressor["kind"] for stressor in scenario["stressors"]]
+    reasons = [f"the GPU model {model}, whose registers the driver must be built to reach" for name, model in target.items() if name == "model"]
+    reasons += [f"the driver {name} behind a shim" for name in targets.drivers_of(target) if name in SHIMMED_DRIVERS]
+    reasons += [f"the trap {trap['trap']}" for trap in scenario["traps"]]
+    reasons += [f"the probe {name}" for name in targets.probes(scenario["injectors"], kinds) if name not in targets.ONLOOKERS]
+    if reasons:
+        raise UsageError(f"kernel `{kernel}` is a bare bzImage, and {scenario.name} needs {' and '.join(reasons)}: add the kernel's source tree "
+                         "(lab add NAME --source) or its build tree (--build) instead")
 
 
 def time_limit_s(document: dict[str, Any], time_scale: float) -> float:
@@ -225,7 +244,8 @@ def execute(lab: Lab, scenario: Scenario, run: PlannedRun, kernel: str, director
         kinds = [stressor["kind"] for stressor in scenario["stressors"]]
         modules = targets.modules(scenario["target"], scenario["traps"], document["driver_timeout_ms"], kinds)
         modules += targets.probes(scenario["injectors"], kinds, scenario["traps"],
-                                  judged_by_lockdep=kernels.BASES[guest.spec.base].lockdep)
+                                  judged_by_lockdep=kernels.bases()[guest.spec.base].lockdep)
+        modules = guest.loadable(modules)
         hardware = Hardware(**scenario["machine"], devices=tuple(targets.devices(scenario["target"])))
         recorder = exact.Recorder(directory, journal) if lab.record else None
         console_log, arguments = directory / "console.log", limits.kernel_arguments()

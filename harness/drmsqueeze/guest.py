@@ -14,7 +14,7 @@ from typing import Any
 
 from drmsqueeze import TOP, cache, progress
 from drmsqueeze.errors import InfrastructureError
-from drmsqueeze.kernels import BASES, LAB, KernelSpec, LabKernel
+from drmsqueeze.kernels import LAB, KernelSpec, LabKernel, bases
 from drmsqueeze.modules import MODELLED_DRIVERS, SHIMMED_DRIVERS, Modules, build_modules
 from drmsqueeze.targets import STRESSOR_MODULES, TARGETS
 
@@ -121,12 +121,33 @@ class Guest:
 
     def ram_mib(self, asked: int) -> int:
         """What QEMU gives it where a scenario asks for so much: see kernels.Base."""
-        return BASES[self.spec.base].ram_mib(asked)
+        return bases()[self.spec.base].ram_mib(asked)
 
     def module(self, name: str) -> Path:
-        """The file of the module that the guest loads under this name: ours where we build it, else the kernel's."""
+        """The file of the module that the guest loads under this name: ours where we build it, else the kernel's; its image if built in."""
         ours = [path for path in self.modules.all() if path.stem == name]
-        return ours[0] if ours else next(self.kernel.modules.rglob(f"{name}.ko"))
+        return ours[0] if ours else next(self.kernel.modules.rglob(f"{name}.ko"), self.kernel.image)
+
+    def loadable(self, modules: Iterable[str]) -> list[str]:
+        """These modules (`NAME[:PARAMETER=VALUE...]`) without those that are built into the kernel.
+
+        Of a bare image nobody knows what is built in, and nothing can be loaded: what is missing shows when its driver does not open.
+        Raises InfrastructureError for one that there is neither way.
+        """
+        if self.kernel.bare:
+            return []
+        named = {path.stem.replace("-", "_") for place in (self.kernel.modules,) for path in place.rglob("*.ko")}
+        named |= {path.stem.replace("-", "_") for path in self.modules.all()}
+        built_in = {Path(line).stem.replace("-", "_") for file in self.kernel.modules.rglob("modules.builtin")
+                    for line in file.read_text().splitlines()}
+        kept = []
+        for module in modules:
+            name = module.split(":")[0].replace("-", "_")
+            if name in named:
+                kept.append(module)
+            elif name not in built_in:
+                raise InfrastructureError(f"kernel {self.spec.base} has no module {name}, and it is not built in")
+        return kept
 
     def carrying(self, tools: Sequence[str]) -> "Guest":
         """The same guest with tools of this host in its image (entries of TOOLS): a second archive, appended to the first.
@@ -165,7 +186,8 @@ def prepare(spec: KernelSpec, kernel: LabKernel, programs: Path, models: Path = 
             root = Path(scratch)
             _install_programs(root, ((program, Path("bin") / program.name) for program in [BUSYBOX, *(programs / p for p in PROGRAMS)]))
             shutil.copy(INIT, root / "init")
-            _install_modules(root, kernel, modules)
+            if not kernel.bare:
+                _install_modules(root, kernel, modules)
             pack(root, path / "initramfs.cpio")
 
     inputs = {

@@ -13,16 +13,17 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from drmsqueeze import TOP, cache, progress
+from drmsqueeze import TOP, cache, progress, user_kernels
 from drmsqueeze.errors import InfrastructureError, UsageError
+from drmsqueeze.user_kernels import UserKernel
+from drmsqueeze.variants import LAB, Variant, describe, nearest, variants
 
-LAB = TOP / "lab"
 FRAGMENT = LAB / "kernel.config"
 
 
 @dataclass(frozen=True)
 class Base:
-    """A kernel of our own, before any variant: what it asks for on top of FRAGMENT, and what memory that costs."""
+    """A kernel before any variant: what it asks for on top of FRAGMENT, and what memory that costs."""
 
     description: str
     series: str = "6.12"
@@ -34,6 +35,8 @@ class Base:
     """Whether lockdep looks on."""
     source_of: str | None = None
     """The base whose unpacked source this one shares; None for one that unpacks its own."""
+    user: UserKernel | None = None
+    """Where it is the user's own."""
 
     @property
     def source(self) -> Path:
@@ -57,6 +60,11 @@ class Base:
         own = self.series_fragment.read_text() if self.series_fragment else ""
         return in_place_of(FRAGMENT.read_text(), own) + own + more
 
+    @property
+    def installed(self) -> bool:
+        """Whether what it is made of is on this machine."""
+        return self.user.path.exists() if self.user else self.source.exists()
+
     def ram_mib(self, asked: int) -> int:
         """What a guest is given whose scenario asks for so much, so that about as much is left for its work as on `lab`."""
         return round(asked * self.ram_factor) + self.more_ram_mib
@@ -71,6 +79,13 @@ BASES: Mapping[str, Base] = {
                       more_ram_mib=96, lockdep=True, source_of="lab"),
     "lab-6.1": Base("Debian's linux-source-6.1 with lab/kernel.config", series="6.1"),
 }
+
+
+def bases() -> dict[str, Base]:
+    """The lab's own kernels and the user's, by name."""
+    return {**BASES, **{name: Base(one.description, one.series, user=one) for name, one in user_kernels.all_of_them().items()}}
+
+
 # Output lines of a whole build with this fragment on 6.12.117; for the progress bar only.
 BUILD_LINES = 3600
 def jobs() -> str:
@@ -129,19 +144,32 @@ class LabKernel:
         """The directory that `modprobe -d` would take for its root."""
         return self.path / "modules"
 
+    @property
+    def bare(self) -> bool:
+        """Whether it is an image and nothing else: no modules of ours can be built against it."""
+        return not (self.path / "build/Module.symvers").exists()
+
     @cached_property
-    def config_sha256(self) -> str:
-        return cache.file_digest(self.path / "build/.config")
+    def config(self) -> str | None:
+        """Its config; None of a bare image."""
+        path = self.path / "build/.config"
+        return path.read_text() if path.exists() else None
+
+    @cached_property
+    def config_sha256(self) -> str | None:
+        return cache.file_digest(self.path / "build/.config") if self.config is not None else None
 
 
 def lab_kernel_inputs(base: str = "lab") -> dict[str, str]:
     """All that decides what a lab kernel is. Raises InfrastructureError where the source is not installed."""
-    what = BASES[base]
-    if not what.source.exists():
+    what = bases()[base]
+    if not what.user and not what.source.exists():
         raise InfrastructureError(f"{what.source} is not there: install the Debian package linux-source-{what.series}")
+    if what.user and what.user.kind != "source":
+        return what.user.inputs()
     more = {"more": what.fragment, "series": what.series_fragment}
-    return {name: cache.file_digest(path) for name, path in more.items() if path} | {
-        "source": cache.file_digest(what.source),
+    return {name: cache.file_digest(path) for name, path in more.items() if path} | (
+        what.user.inputs() if what.user else {"source": cache.file_digest(what.source)}) | {
         "fragment": cache.file_digest(FRAGMENT),
         "compiler": _first_line("gcc", "--version"),
         "linker": _first_line("ld", "--version"),
@@ -151,22 +179,30 @@ def lab_kernel_inputs(base: str = "lab") -> dict[str, str]:
 
 def _build_lab_kernel(path: Path, base: str) -> None:
     log = path / "build.log"
-    what = BASES[base]
+    what = bases()[base]
     source, build = path / "source", path / "build"
     build.mkdir()
     make = ["make", "-C", str(source), f"O={build}"]
-    if what.source_of:
-        source.symlink_to(lab_kernel(what.source_of).path / "source")
+    shared = what.user.path if what.user else lab_kernel(what.source_of).path / "source" if what.source_of else None
+    if shared:
+        source.symlink_to(shared)
     with progress.step(f"building the {base} kernel {what.series} (once; log: {log})", BUILD_LINES) as shown:
-        if not what.source_of:
+        if not shared:
             source.mkdir()
             progress.run_logged(["tar", "-xf", what.source, "-C", source, "--strip-components=1"], log)
         progress.run_logged([*make, "tinyconfig"], log)
-        with (build / ".config").open("a") as config:
-            config.write(what.asked())
+        with (build / ".config").open("a") as file:
+            file.write(what.asked())
         progress.run_logged([*make, "olddefconfig"], log)
-        dropped = dropped_options(what.asked(), (build / ".config").read_text())
-        if dropped:
+        config = (build / ".config").read_text()
+        dropped = dropped_options(what.asked(), config)
+        if what.user:
+            # It may be of any release: options that it does not have are said, those that the lab cannot do without stop it.
+            if missing := user_kernels.missing_options(config):
+                raise InfrastructureError(f"{what.user.path} cannot be configured for the lab:\n  " + "\n  ".join(missing))
+            for option in dropped:
+                progress.say(f"kernel {base}: not as lab/kernel.config asks: {option}")
+        elif dropped:
             fragments = " and ".join(str(f) for f in (FRAGMENT, what.series_fragment, what.fragment) if f)
             raise InfrastructureError(f"{fragments}: the build drops options:\n  " + "\n  ".join(dropped))
         progress.run_logged([*make, jobs(), "bzImage", "modules"], log, shown)
@@ -174,14 +210,22 @@ def _build_lab_kernel(path: Path, base: str) -> None:
         progress.run_logged([*make, f"INSTALL_HDR_PATH={path / 'uapi'}", "headers_install"], log)
 
 
+def _make_kernel(path: Path, base: str) -> None:
+    user = bases()[base].user
+    if user and user.kind != "source":
+        user.take(path)
+    else:
+        _build_lab_kernel(path, base)
+
+
 def lab_kernel(base: str = "lab") -> LabKernel:
-    """A lab kernel, built now where the cache has none for these inputs (some minutes)."""
-    return LabKernel(cache.get("kernels", lab_kernel_inputs(base), lambda path: _build_lab_kernel(path, base)))
+    """The kernel of a base, built now where the cache has none for these inputs (some minutes); the user's own where it is one."""
+    return LabKernel(cache.get("kernels", lab_kernel_inputs(base), lambda path: _make_kernel(path, base)))
 
 
 def lab_kernel_built(base: str = "lab") -> bool:
     """Whether the cache holds this lab kernel for what is in the tree and on this machine now."""
-    return BASES[base].source.exists() and cache.find("kernels", lab_kernel_inputs(base)) is not None
+    return bases()[base].installed and cache.find("kernels", lab_kernel_inputs(base)) is not None
 
 
 def built_with(config_sha256: str | None, release: str | None) -> LabKernel | None:
@@ -195,48 +239,18 @@ def built_with(config_sha256: str | None, release: str | None) -> LabKernel | No
     return None
 
 
-@dataclass(frozen=True)
-class Variant:
-    """A patch of drivers, for one release: lab/variants/NAME/SERIES.patch. The text before its first hunk says what it is."""
-
-    name: str
-    patch: Path
-
-    @cached_property
-    def _head(self) -> str:
-        return self.patch.read_text().split("\n--- ", 1)[0]
-
-    @property
-    def description(self) -> str:
-        return self._head.splitlines()[0].strip()
-
-    @property
-    def needs(self) -> list[str]:
-        """The variants on top of which it is written (its line `Needs: NAME...`): they are applied too, and first."""
-        line = re.search(r"^Needs: (.+)$", self._head, re.M)
-        return line[1].split() if line else []
-
-
-def variants(series: str = BASES["lab"].series) -> dict[str, Variant]:
-    """All variants in the tree that there are for a release, by name."""
-    patches = sorted((LAB / "variants").glob(f"*/{series}.patch"))
-    return {patch.parent.name: Variant(patch.parent.name, patch) for patch in patches}
+def known_variants(base: Base) -> dict[str, Variant]:
+    """The variants that a base can have: those of its release, and on a user's kernel of another one those of the nearest before it."""
+    return nearest(base.series) if base.user else variants(base.series)
 
 
 def describe_variants() -> list[tuple[str, str]]:
-    """The name of each variant, and what it is, on which base it is not to be had, and what it is written on top of."""
-    by_series = {series: variants(series) for series in dict.fromkeys(base.series for base in BASES.values())}
-    told = []
-    for name in sorted({name for known in by_series.values() for name in known}):
-        missing = [series for series, known in by_series.items() if name not in known]
-        one = next(known[name] for known in by_series.values() if name in known)
-        notes = [f"with {', '.join(one.needs)}"] * bool(one.needs) + [f"not for {', '.join(missing)}"] * bool(missing)
-        told.append((name, "; ".join([one.description, *notes])))
-    return told
+    """The name of each variant, with what is to be known of it."""
+    return describe(dict.fromkeys(base.series for base in BASES.values()))
 
 
-def _variant(kernel: str, name: str, series: str) -> Variant:
-    known = variants(series)
+def _variant(kernel: str, name: str, base: Base) -> Variant:
+    known, series = known_variants(base), base.series
     if name in known:
         return known[name]
     others = sorted(patch.stem for patch in (LAB / "variants" / name).glob("*.patch")) if re.fullmatch(r"[\w.-]+", name) else []
@@ -258,15 +272,19 @@ class KernelSpec:
     def parse(name: str) -> "KernelSpec":
         """Raises UsageError for a kernel that does not exist, and says which do."""
         base, *wanted = name.split("+")
-        if base not in BASES:
-            raise UsageError(f"there is no kernel `{base}`; there are {' and '.join(BASES)}, alone or with variants: {', '.join(variants())}")
+        known = bases()
+        if base not in known:
+            raise UsageError(f"there is no kernel `{base}`; there are {' and '.join(known)}, alone or with variants: {', '.join(variants())}")
+        user = known[base].user
+        if wanted and user and user.bare:
+            raise UsageError(f"kernel `{name}`: {base} is a bare bzImage, and variants are patches of a driver's source: add its source or build tree")
         if len(set(wanted)) != len(wanted):
             raise UsageError(f"kernel `{name}` names a variant twice")
         applied: dict[str, Variant] = {}
-        for variant in (_variant(name, one, BASES[base].series) for one in wanted):
+        for variant in (_variant(name, one, known[base]) for one in wanted):
             for needed in variant.needs:
                 if needed in wanted:
                     raise UsageError(f"kernel `{name}`: {variant.name} is {needed} with a change; name one of the two")
-                applied.setdefault(needed, _variant(name, needed, BASES[base].series))
+                applied.setdefault(needed, _variant(name, needed, known[base]))
             applied[variant.name] = variant
         return KernelSpec(name, base, tuple(applied.values()))

@@ -60,21 +60,30 @@ def _make_modules(kernel: LabKernel, path: Path, what: str) -> None:
 
 def _build_shimmed(kernel: LabKernel) -> Path:
     """The drivers of SHIMMED_DRIVERS, unmodified behind their shims; all kernels that share a vmlinux share them."""
+    drivers = _shimmed_drivers(kernel)
 
     def build(path: Path) -> None:
         shutil.copytree(LAB / "shims", path, dirs_exist_ok=True)
-        for name, place in SHIMMED_DRIVERS.items():
-            shutil.copytree(kernel.path / "source" / place, path / name)
-        _make_modules(kernel, path, f"drivers with a shim: {', '.join(SHIMMED_DRIVERS)}")
+        for name in drivers:
+            shutil.copytree(kernel.path / "source" / SHIMMED_DRIVERS[name], path / name)
+        if drivers:
+            _make_modules(kernel, path, f"drivers with a shim: {', '.join(drivers)}")
 
     return cache.get("shimmed", {"kernel": kernel.path.name, "shims": cache.tree_digest(LAB / "shims")}, build)
+
+
+def _shimmed_drivers(kernel: LabKernel) -> list[str]:
+    """A driver that the kernel does not have as a module is not built as one."""
+    return [name for name in SHIMMED_DRIVERS if f"CONFIG_DRM_{name.upper()}=m" in (kernel.config or "").splitlines()]
 
 
 def build_modules(kernel: LabKernel, spec: KernelSpec, models: Path = LAB / "models") -> Modules:
     """Our modules for this kernel and these variants, built where the cache has none (seconds).
 
-    `models` names another directory of models (a test builds wrong ones).
+    `models` names another directory of models (a test builds wrong ones). There are none for a bare image.
     """
+    if kernel.bare:
+        return Modules(kernel.path / "no-modules", kernel.path / "no-modules")
 
     def build(path: Path) -> None:
         tree = path / "tree"

@@ -73,6 +73,10 @@ def modules(target: Mapping[str, Any], traps: Sequence[Mapping[str, Any]], drive
     return loaded + list(dict.fromkeys(TRAP_MODULES.get(trap["trap"], "trap_" + trap["trap"].replace("-", "_")) for trap in traps))
 
 
+# Probes that look on where they can, and that no scenario depends on.
+ONLOOKERS = ("who_waits", "shrinker_rules")
+
+
 def probes(injectors: Sequence[Mapping[str, Any]], stressors: Iterable[str] = (), traps: Sequence[Mapping[str, Any]] = (),
            judged_by_lockdep: bool = False) -> list[str]:
     """Modules of ours (lab/probes) for a scenario, to be loaded after all others, since they find what is there.
