@@ -74,10 +74,11 @@ class Lab:
     def slowdown(self, name: str) -> float:
         """How many times slower than `lab` a kernel of another base does a fixed piece of work: its times are stretched by that.
 
-        A kernel that is about as fast as `lab` has the deadlines of `lab`, or noise would make the arms of a comparison unequal.
+        Measured only where the kernel has what makes one slow, or where nobody knows; and one that is about as fast as `lab` has the
+        deadlines of `lab`. Or the load of this host at the time of the measurement would make the arms of a comparison unequal.
         """
         base = kernels.KernelSpec.parse(name).base
-        if base == "lab":
+        if base == "lab" or not self._kernel_of(base).slow:
             return 1.0
         measured = slowdown(self.guest(base), self.guest("lab"), self.accelerator)
         return measured if measured > SLOWDOWN_NOISE else 1.0

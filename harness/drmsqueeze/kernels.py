@@ -86,6 +86,8 @@ def bases() -> dict[str, Base]:
     return {**BASES, **{name: Base(one.description, one.series, user=one) for name, one in user_kernels.all_of_them().items()}}
 
 
+# Detectors that look at every access, lock or object.
+SLOW = ("CONFIG_KASAN", "CONFIG_KCSAN", "CONFIG_KMSAN", "CONFIG_PROVE_LOCKING", "CONFIG_DEBUG_OBJECTS", "CONFIG_DEBUG_PAGEALLOC")
 # Output lines of a whole build with this fragment on 6.12.117; for the progress bar only.
 BUILD_LINES = 3600
 def jobs() -> str:
@@ -154,6 +156,11 @@ class LabKernel:
         """Its config; None of a bare image."""
         path = self.path / "build/.config"
         return path.read_text() if path.exists() else None
+
+    @property
+    def slow(self) -> bool:
+        """Whether it looks after itself in a way that takes several times the time, or may do so: a bare image does not say."""
+        return self.config is None or any(f"{name}=y\n" in self.config for name in SLOW)
 
     @cached_property
     def config_sha256(self) -> str | None:

@@ -53,6 +53,17 @@ def test_a_build_tree_takes_part_under_its_name(tmp_path: Path) -> None:
         kernels.KernelSpec.parse("mine")
 
 
+def test_only_what_makes_a_kernel_slow_stretches_its_times(tmp_path: Path) -> None:
+    """lab's deadlines are those of every kernel that has no detector which looks at everything."""
+    kernel = kernels.LabKernel(tmp_path)
+    assert kernel.slow, "of a bare image nobody knows"
+    for config, slow in ((CONFIG, False), (CONFIG + "CONFIG_KASAN=y\n", True), (CONFIG + "# CONFIG_KASAN is not set\n", False),
+                         (kernels.BASES["lab-debug"].asked(), True), (kernels.BASES["lab-6.1"].asked(), False)):
+        (tmp_path / "build").mkdir(exist_ok=True)
+        (tmp_path / "build/.config").write_text(config)
+        assert kernels.LabKernel(tmp_path).slow is slow
+
+
 def test_a_release_between_takes_the_patches_before_it(tmp_path: Path) -> None:
     for release, patch in (("6.6.1", "6.1.patch"), ("6.18.0-rc1", "6.12.patch")):
         user_kernels.add("other", "bzimage", image(tmp_path / "bzImage", release), kernels.BASES)
