@@ -139,7 +139,8 @@ def _do_run(args: argparse.Namespace) -> int:
     names = [one.name for one in scenarios]
     if len(set(names)) != len(names):
         raise UsageError("two of these scenarios have the same name: " + ", ".join(names))
-    kernels.KernelSpec.parse(args.kernel)
+    for one in scenarios:
+        execute.refuse_unsuitable(args.kernel, one)
     if args.record:
         for one in scenarios:
             for line in exact.restrictions(one):

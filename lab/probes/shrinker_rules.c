@@ -39,6 +39,7 @@
 #include <linux/seq_file.h>
 #include <linux/shrinker.h>
 #include <linux/stacktrace.h>
+#include <linux/version.h>
 #include <linux/vmstat.h>
 
 #define RULE_SHRINKERS	32
@@ -449,18 +450,31 @@ static void note_shrinker(const struct shrinker *shrinker)
 	watched_count++;
 }
 
+/* What keeps the list of shrinkers as it is: until 6.6 a semaphore, which reclaimers hold as readers, since then a mutex. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 7, 0)
+typedef struct rw_semaphore rules_list_lock;
+#define RULES_LIST_LOCK		"shrinker_rwsem"
+#define rules_list_hold		down_read
+#define rules_list_release	up_read
+#else
+typedef struct mutex rules_list_lock;
+#define RULES_LIST_LOCK		"shrinker_mutex"
+#define rules_list_hold		mutex_lock
+#define rules_list_release	mutex_unlock
+#endif
+
 static int find_shrinkers(void)
 {
-	struct mutex *lock = (void *)address_of("shrinker_mutex");
+	rules_list_lock *lock = (void *)address_of(RULES_LIST_LOCK);
 	struct list_head *list = (void *)address_of("shrinker_list");
 	struct shrinker *shrinker;
 
 	if (!lock || !list)
 		return -ENOENT;
-	mutex_lock(lock);
+	rules_list_hold(lock);
 	list_for_each_entry(shrinker, list, list)
 		note_shrinker(shrinker);
-	mutex_unlock(lock);
+	rules_list_release(lock);
 	return 0;
 }
 
