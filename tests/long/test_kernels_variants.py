@@ -50,7 +50,7 @@ def test_every_arm_runs(run_one: RunOne, base: str, flags: str, errfix: str) -> 
 @pytest.mark.parametrize("base", ["lab", "lab-6.1"])
 def test_a_job_that_outgrows_the_reserve_fails(run_one: RunOne, base: str) -> None:
     """The control of the reserve: 64 MiB in one job, with memory enough, and only the variant fails it."""
-    heap = HEAP | {"stressors": [{"kind": "tiler-heap", "heap_mib": 64, "jobs": 1}], "injectors": []}
+    heap = HEAP | {"stressors": [{"kind": "tiler-heap", "heap_mib": 64, "jobs": 1}], "injectors": [], "levels": [1.0]}
     assert run_one(base=heap, kernel=f"{base}+panfrost-nowait+panfrost-errfix").fates == {"completed": 1}
     assert run_one(base=heap, kernel=f"{base}+panfrost-reserve+panfrost-errfix").fates == {"failed": 1}
 
@@ -58,7 +58,7 @@ def test_a_job_that_outgrows_the_reserve_fails(run_one: RunOne, base: str) -> No
 def test_the_older_release_is_caught_in_a_trap_too(run_one: RunOne) -> None:
     """The positive control of 6.1: blocking allocations lock up with a shrinker that waits for the job's fence, GFP_NOWAIT does not."""
     trap = json.loads((TOP / "configs/traps/shrinker-waits-for-fence.json").read_text())
-    blocking = run_one(base=trap, kernel="lab-6.1")
+    blocking = run_one(base=trap, kernel="lab-6.1", level=trap["levels"][0])
     assert blocking.run.jobs.hung or blocking.run.jobs.stalled or blocking.run.jobs.timed_out, blocking.story
-    nowait = run_one(base=trap, kernel="lab-6.1+panfrost-nowait")
+    nowait = run_one(base=trap, kernel="lab-6.1+panfrost-nowait", level=trap["levels"][0])
     assert not nowait.run.jobs.hung and not nowait.run.jobs.stalled, nowait.story
