@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The second release, and panfrost's ways to allocate in its fault path: that each builds and runs on both, and does what its name says."""
 
-import itertools
 import json
 import shutil
 from pathlib import Path
@@ -15,10 +14,12 @@ from drmsqueeze.execute import Lab
 from drmsqueeze_results.model import Status
 
 FLAGS = ("nowait", "noretry", "atomic", "noreclaim", "reserve")
+# The reserve is for 6.12 only: see docs/kernels.md.
+ARMS = [("lab", flags) for flags in FLAGS] + [("lab-6.1", flags) for flags in FLAGS if flags != "reserve"]
 HEAP: dict[str, Any] = json.loads((TOP / "configs" / "panfrost-heap.json").read_text())
 
 
-@pytest.mark.parametrize(("base", "flags"), itertools.product(("lab", "lab-6.1"), FLAGS))
+@pytest.mark.parametrize(("base", "flags"), ARMS)
 def test_flags_and_repairs_apply_in_either_order(base: str, flags: str, tmp_path: Path) -> None:
     place = modules.MODELLED_DRIVERS["panfrost"]
     made = []
@@ -37,7 +38,7 @@ def test_nothing_of_ours_is_left_out_of_the_older_release(lab: Lab) -> None:
     assert names[0] == names[1]
 
 
-@pytest.mark.parametrize(("base", "flags"), itertools.product(("lab", "lab-6.1"), ("", *FLAGS)))
+@pytest.mark.parametrize(("base", "flags"), [("lab", ""), ("lab-6.1", ""), *ARMS])
 @pytest.mark.parametrize("errfix", ["", "+panfrost-errfix"])
 def test_every_arm_runs(run_one: RunOne, base: str, flags: str, errfix: str) -> None:
     """With memory enough nothing fails: the two jobs that are in flight grow by as much as the reserve holds."""
@@ -47,12 +48,11 @@ def test_every_arm_runs(run_one: RunOne, base: str, flags: str, errfix: str) -> 
     assert done.fates == {"completed": done.run.jobs.submitted}, done.story
 
 
-@pytest.mark.parametrize("base", ["lab", "lab-6.1"])
-def test_a_job_that_outgrows_the_reserve_fails(run_one: RunOne, base: str) -> None:
+def test_a_job_that_outgrows_the_reserve_fails(run_one: RunOne) -> None:
     """The control of the reserve: 64 MiB in one job, with memory enough, and only the variant fails it."""
     heap = HEAP | {"stressors": [{"kind": "tiler-heap", "heap_mib": 64, "jobs": 1}], "injectors": [], "levels": [1.0]}
-    assert run_one(base=heap, kernel=f"{base}+panfrost-nowait+panfrost-errfix").fates == {"completed": 1}
-    assert run_one(base=heap, kernel=f"{base}+panfrost-reserve+panfrost-errfix").fates == {"failed": 1}
+    assert run_one(base=heap, kernel="lab+panfrost-nowait+panfrost-errfix").fates == {"completed": 1}
+    assert run_one(base=heap, kernel="lab+panfrost-reserve+panfrost-errfix").fates == {"failed": 1}
 
 
 def test_the_older_release_is_caught_in_a_trap_too(run_one: RunOne) -> None:
