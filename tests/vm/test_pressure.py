@@ -68,9 +68,12 @@ LONG = [{"kind": "tiler-heap", "heap_mib": 2, "jobs": 100000, "rate_hz": 20}]
 
 @pytest.mark.parametrize("locked", [False, True], ids=["swappable", "locked"])
 def test_hog_follows_the_phases(run_one: RunOne, locked: bool) -> None:
-    """Up, held, given back at once, up again to half: MemAvailable follows, and the journal of phases says when."""
-    done = run_one(level=0.3, stressors=LONG, injectors=[{"kind": "hog", "locked": locked}], phases=[
-        {"kind": "ramp", "duration_ms": 500}, {"kind": "hold", "duration_ms": 300}, {"kind": "release", "duration_ms": 300},
+    """Up, held, given back at once, up again to half: MemAvailable follows, and the journal of phases says when.
+
+    A phase does not wait for the hog. It is to hold no more than a slow machine can fault in meanwhile: 60 MiB, in 4 s of guest time.
+    """
+    done = run_one(level=0.6, stressors=LONG, injectors=[{"kind": "hog", "locked": locked}], phases=[
+        {"kind": "ramp", "duration_ms": 500}, {"kind": "hold", "duration_ms": 500}, {"kind": "release", "duration_ms": 300},
         {"kind": "ramp", "to": 0.5, "duration_ms": 300}, {"kind": "hold", "duration_ms": 300}])
     assert set(done.fates) == {"completed"}, done.story
     idle = json.loads((done.directory / "environment.json").read_text())["idle_mem_available_kib"]
@@ -82,11 +85,11 @@ def test_hog_follows_the_phases(run_one: RunOne, locked: bool) -> None:
         until = [*begun, end][phase + 1]
         return next(s["mem_available_kib"] for s in reversed(table) if s["t_s"] < until) / idle
 
-    assert 0.2 < left_at_the_end(1) < 0.4, "held: the level's share is left"
-    assert left_at_the_end(2) > 0.8, "released"
-    assert 0.55 < left_at_the_end(4) < 0.75, "half of 70 % is held"
+    assert 0.5 < left_at_the_end(1) < 0.7, "held: the level's share is left"
+    assert left_at_the_end(2) > 0.88, "released"
+    assert 0.72 < left_at_the_end(4) < 0.87, "half of 40 % is held"
     counts = injection(done, "hog")["counts"]
-    assert counts["shrunk_kib"] > 0.5 * idle and counts["grown_kib"] > 0.8 * idle, counts
+    assert counts["shrunk_kib"] > 0.3 * idle and counts["grown_kib"] > 0.5 * idle, counts
     assert done.run.restored is True, done.story
 
 

@@ -64,7 +64,9 @@ def test_what_is_given_up_is_purged_and_free_once_it_is_unmapped(run_one: RunOne
 
 
 def test_with_nothing_to_purge_nothing_is_freed(run_one: RunOne) -> None:
-    done = run_one(injectors=[SCAN | {"threads": 2, "every_ms": 1, "read_debugfs": True}])
+    """The pace of the jobs gives the scans a second, also where they hardly get a CPU beside a job."""
+    done = run_one(stressors=[{"kind": "tiler-heap", "heap_mib": 4, "jobs": 5, "rate_hz": 5}],
+                   injectors=[SCAN | {"threads": 2, "every_ms": 1, "read_debugfs": True}])
     assert done.fates == {"completed": 5}, done.story
     said = injected(done)
     assert said["fired"] > 10 and said["counts"]["freed_pages"] == 0, said
