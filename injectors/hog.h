@@ -44,7 +44,8 @@ public:
 
 	uint64_t held() const { return held_; }
 
-	/** Fills @bytes more, whole pages, as fill_hog_page(), and locks them where that was asked for: 0 or an errno.
+	/**
+	 * Fills @bytes more, whole pages, as fill_hog_page(), and locks them where that was asked for: 0 or an errno.
 	 */
 	int grow(uint64_t bytes, double compressibility, uint64_t &state);
 

@@ -102,7 +102,8 @@ public:
 			seat_.control.fail(counted.error().code, "census: " + counted.error().reason);
 			return false;
 		}
-		/* n = 0: nothing fails; what is wrong there is wrong in the operation, or in the driver without errors.
+		/*
+		 * n = 0: nothing fails; what is wrong there is wrong in the operation, or in the driver without errors.
 		 */
 		uint32_t n = 0;
 		for (size_t next = 0; go_on_ && may_go_on(seat_) && shared_.points.load() < options_.points; next++) {

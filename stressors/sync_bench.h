@@ -78,8 +78,9 @@ public:
 	void expect_pending(const SyncFile &file, size_t pending, const char *rule);
 	/** 1, 0, or a negative errno. */
 	void expect_status(const SyncFile &file, int status, const char *rule);
-	/** Counts it when @file, one of whose fences carries an error, says that all is well:
-	 * docs/stressors.md. */
+	/**
+	 * Counts it when @file, one of whose fences carries an error, says that all is well: docs/stressors.md.
+	 */
 	void look_for_hidden_error(const SyncFile &file);
 	bool hidden_error() const { return hidden_error_; }
 	/** @what must have been refused with @code; ENOMEM is no answer, and an error. */

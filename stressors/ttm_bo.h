@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* One BO of the ttm stressor: mapped for all its life, and it must hold what was last written however often it moves.
+/*
+ * One BO of the ttm stressor: mapped for all its life, and it must hold what was last written however often it moves.
  */
 #pragma once
 

@@ -37,8 +37,10 @@ public:
 	TtmState read() const;
 	int64_t vram_bytes() const;
 
-	/** Has TTM swap out the least recently used BO that it can (ttm_global_swapout): its pages, 0 when there was
-	 * none. */
+	/**
+	 * Has TTM swap out the least recently used BO that it can (ttm_global_swapout): its pages, 0 when there was
+	 * none.
+	 */
 	Result<uint64_t> swap_out() const;
 
 private:

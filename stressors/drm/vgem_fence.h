@@ -12,8 +12,9 @@ namespace drmsqueeze
 class VgemFence
 {
 public:
-	/** As a writer's or a reader's. EBUSY while a fence of the buffer stands against it. @device_fd must outlive
-	 * it. */
+	/**
+	 * As a writer's or a reader's. EBUSY while a fence of the buffer stands against it. @device_fd must outlive it.
+	 */
 	static Result<VgemFence> attach(int device_fd, uint32_t handle, bool write);
 
 	VgemFence(VgemFence &&other) noexcept;

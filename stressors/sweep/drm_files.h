@@ -11,8 +11,10 @@
 namespace drmsqueeze
 {
 
-/** A node of @driver, the primary one if it may be opened: dumb buffers are not for render nodes. Empty: none. Found
- * once. */
+/**
+ * A node of @driver, the primary one if it may be opened: dumb buffers are not for render nodes. Empty: none. Found
+ * once.
+ */
 const std::string &node_of_driver(const char *driver);
 
 /** Opens it anew: 0 or errno. */

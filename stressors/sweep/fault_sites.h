@@ -23,7 +23,8 @@ namespace drmsqueeze
 class FailNth
 {
 public:
-	/** @tid 0: the calling thread. Threads of the kernel can be armed too. ENOENT without CONFIG_FAULT_INJECTION.
+	/**
+	 * @tid 0: the calling thread. Threads of the kernel can be armed too. ENOENT without CONFIG_FAULT_INJECTION.
 	 */
 	static Result<FailNth> open(const Root &root, pid_t tid);
 

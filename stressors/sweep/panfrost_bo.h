@@ -10,12 +10,14 @@
 namespace drmsqueeze
 {
 
-/** A job writes to every 4 KiB page of [@address, @address + @bytes) that @buffer holds, and its fence carries no
- * error. */
+/**
+ * A job writes to every 4 KiB page of [@address, @address + @bytes) that @buffer holds, and its fence carries no error.
+ */
 Status gpu_writes(Context &context, const Buffer &buffer, uint64_t address, uint64_t bytes);
 
-/** A new open file can still have a buffer and a job of its own; what else is in @dmabuf it can map, where there is
- * one. */
+/**
+ * A new open file can still have a buffer and a job of its own; what else is in @dmabuf it can map, where there is one.
+ */
 Status panfrost_works(int dmabuf);
 
 /** An open file of panfrost. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Evidence is collected although a read blocks: a FIFO without a writer stands for a file whose lock is held for good.
+/*
+ * Evidence is collected although a read blocks: a FIFO without a writer stands for a file whose lock is held for good.
  */
 #include "agent/evidence.h"
 
