@@ -44,6 +44,7 @@ static const struct file_operations reclaim_run_fops = {
 static int __init reclaim_init(void)
 {
 	struct kprobe probe = { .symbol_name = "drop_slab" };
+	struct dentry *root;
 	int ret;
 
 	ret = register_kprobe(&probe);
@@ -52,16 +53,13 @@ static int __init reclaim_init(void)
 	reclaim_drop_slab = (void *)probe.addr;
 	unregister_kprobe(&probe);
 
-	/* A GPU model's directory, where there is one; else our own. */
-	reclaim_root = debugfs_lookup("drmsqueeze", NULL);
-	if (reclaim_root) {
-		reclaim_debugfs = debugfs_create_dir("reclaim_shrinkers", reclaim_root);
-		dput(reclaim_root);
-		reclaim_root = NULL;
-	} else {
-		reclaim_root = debugfs_create_dir("drmsqueeze", NULL);
-		reclaim_debugfs = debugfs_create_dir("reclaim_shrinkers", reclaim_root);
-	}
+	/* A GPU model's directory, or another probe's, where there is one; else our own. */
+	root = debugfs_lookup("drmsqueeze", NULL);
+	if (root)
+		dput(root);
+	else
+		root = reclaim_root = debugfs_create_dir("drmsqueeze", NULL);
+	reclaim_debugfs = debugfs_create_dir("reclaim_shrinkers", root);
 	debugfs_create_file("run", 0200, reclaim_debugfs, NULL, &reclaim_run_fops);
 	return 0;
 }

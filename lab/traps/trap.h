@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What traps share (module trap_common.ko). A trap makes somebody wait for the fence of a job, at a place where drivers
- * of the field do or might; it waits only while it is armed and its bait is out.
+ * What traps share (module trap_common.ko). Most traps make somebody wait for the fence of a job, at a place where
+ * drivers of the field do or might: somebody waits only while the trap is armed and its bait is out. Others do something
+ * wrong once, when they are armed.
  */
 #ifndef TRAP_H
 #define TRAP_H
@@ -9,6 +10,7 @@
 #include <linux/atomic.h>
 #include <linux/dma-fence.h>
 #include <linux/types.h>
+#include <linux/workqueue.h>
 
 struct dentry;
 struct shrinker;
@@ -21,6 +23,10 @@ struct trap {
 	/* The fence to wait for, with a reference; NULL while the trap is not to catch anybody. Any context. */
 	struct dma_fence *(*bait)(void);
 
+	/* What is wrong, done once by a work item soon after the trap was armed; NULL where somebody else springs it. */
+	void (*spring)(struct trap *trap);
+	struct delayed_work work;
+
 	/* In debugfs: armed is read and written, fired counts who was caught. */
 	u32 armed;
 	atomic_t fired;
@@ -29,6 +35,7 @@ struct trap {
 
 /* The directory, with `armed` and `fired` in it. Whoever is caught stays so when the trap is disarmed. */
 void trap_register(struct trap *trap);
+/* Waits for the end of spring(). */
 void trap_unregister(struct trap *trap);
 
 /* The bait, if the trap is armed. */

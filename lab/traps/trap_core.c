@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Traps, shared part: a trap's files in debugfs, and being caught.
+ * Traps, shared part: a trap's files in debugfs, being caught, and doing what is wrong.
  */
 #include <linux/dcache.h>
 #include <linux/debugfs.h>
+#include <linux/jiffies.h>
 #include <linux/module.h>
 #include <linux/printk.h>
 #include <linux/sched.h>
@@ -14,6 +15,9 @@
 
 #define pr_trap(trap, fmt, ...) \
 	pr_warn_ratelimited("drmsqueeze trap %s (planted): " fmt "\n", (trap)->name, ##__VA_ARGS__)
+
+/* How often it is looked whether a trap has been armed. */
+#define TRAP_LOOK	(HZ / 50)
 
 static struct dentry *traps_debugfs;
 
@@ -45,16 +49,32 @@ void trap_catch(struct trap *trap)
 }
 EXPORT_SYMBOL_GPL(trap_catch);
 
+static void trap_look(struct work_struct *work)
+{
+	struct trap *trap = container_of(to_delayed_work(work), struct trap, work);
+
+	if (READ_ONCE(trap->armed))
+		trap->spring(trap);
+	else
+		schedule_delayed_work(&trap->work, TRAP_LOOK);
+}
+
 void trap_register(struct trap *trap)
 {
 	trap->debugfs = debugfs_create_dir(trap->name, traps_debugfs);
 	debugfs_create_u32("armed", 0600, trap->debugfs, &trap->armed);
 	debugfs_create_atomic_t("fired", 0400, trap->debugfs, &trap->fired);
+	if (trap->spring) {
+		INIT_DELAYED_WORK(&trap->work, trap_look);
+		schedule_delayed_work(&trap->work, TRAP_LOOK);
+	}
 }
 EXPORT_SYMBOL_GPL(trap_register);
 
 void trap_unregister(struct trap *trap)
 {
+	if (trap->spring)
+		cancel_delayed_work_sync(&trap->work);
 	debugfs_remove_recursive(trap->debugfs);
 	WRITE_ONCE(trap->armed, 0);
 }

@@ -4,25 +4,29 @@
  * waits for himself. Nothing comes to stand still while memory is not short; lockdep must say that it could, once it has
  * seen the shrinker run inside reclaim.
  */
-#include <linux/jiffies.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/printk.h>
 #include <linux/slab.h>
-#include <linux/workqueue.h>
 
 #include "shrinker_compat.h"
 #include "trap.h"
 
 #define TRAP_OBJECTS	128
-#define TRAP_LOOK	(HZ / 50)
 
 static DEFINE_MUTEX(trap_lock);
 static struct shrinker *trap_shrinker;
 
+static void trap_allocate_under_lock(struct trap *trap)
+{
+	mutex_lock(&trap_lock);
+	kfree(kmalloc(PAGE_SIZE, GFP_KERNEL));
+	mutex_unlock(&trap_lock);
+}
+
 static struct trap trap = {
 	.name = "shrinker-takes-lock",
-	.where = "a shrinker's lock",
+	.spring = trap_allocate_under_lock,
 };
 
 static unsigned long trap_count(struct shrinker *shrinker, struct shrink_control *sc)
@@ -43,20 +47,6 @@ static unsigned long trap_scan(struct shrinker *shrinker, struct shrink_control 
 	return SHRINK_STOP;
 }
 
-static void trap_allocate_under_lock(struct work_struct *work)
-{
-	if (!READ_ONCE(trap.armed)) {
-		schedule_delayed_work(to_delayed_work(work), TRAP_LOOK);
-		return;
-	}
-
-	mutex_lock(&trap_lock);
-	kfree(kmalloc(PAGE_SIZE, GFP_KERNEL));
-	mutex_unlock(&trap_lock);
-}
-
-static DECLARE_DELAYED_WORK(trap_work, trap_allocate_under_lock);
-
 static int __init trap_init(void)
 {
 	trap_shrinker = shrinker_alloc(0, "drmsqueeze-trap-lock");
@@ -67,14 +57,12 @@ static int __init trap_init(void)
 	shrinker_register(trap_shrinker);
 
 	trap_register(&trap);
-	schedule_delayed_work(&trap_work, TRAP_LOOK);
 	return 0;
 }
 module_init(trap_init);
 
 static void __exit trap_exit(void)
 {
-	cancel_delayed_work_sync(&trap_work);
 	trap_unregister(&trap);
 	shrinker_free(trap_shrinker);
 }
