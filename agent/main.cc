@@ -6,6 +6,7 @@
 #include "agent/capabilities.h"
 #include "agent/clock.h"
 #include "agent/keeper.h"
+#include "agent/pace.h"
 
 int main(int argc, char **argv)
 {
@@ -13,6 +14,7 @@ int main(int argc, char **argv)
 
 	AgentOptions options{.ring = "", .journal = "/run/drmsqueeze/restore.json"};
 	bool calibrate = false;
+	double pace_s = 0;
 	bool await = false;
 	bool put_back = false;
 	bool capabilities = false;
@@ -22,6 +24,8 @@ int main(int argc, char **argv)
 	app.add_option("--journal", options.journal, "where to note what must be put back")->capture_default_str();
 	auto *modes = app.add_option_group("instead of a run");
 	modes->add_flag("--calibrate", calibrate, "print nanoseconds of a fixed piece of work");
+	modes->add_option("--pace", pace_s, "the same, on all CPUs and on the average of so many seconds")
+		->check(CLI::Range(0.01, 3600.0));
 	modes->add_flag(
 		"--await", await,
 		"return once there is a request in the ring, and the kernel's random numbers are seeded for it");
@@ -35,6 +39,10 @@ int main(int argc, char **argv)
 	}
 	if (calibrate) {
 		fmt::print("{}\n", calibrate_ns());
+		return 0;
+	}
+	if (pace_s > 0) {
+		fmt::print("{}\n", pace_ns(pace_s));
 		return 0;
 	}
 	if (await)

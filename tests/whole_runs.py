@@ -30,6 +30,12 @@ PLANTED: dict[str, Any] = {
     "stressors": [{"kind": "tiler-heap", "heap_mib": 4, "jobs": 5}],
     "deadline_ms": 20000, "grace_ms": 5000, "driver_timeout_ms": 60000, "time_scale": 4,
 }
+# A comparison of four runs or a run of two, as short as they go.
+SMALL: dict[str, Any] = {
+    "schema": "drmsqueeze.scenario/1", "name": "small", "description": "Four jobs.",
+    "target": {"driver": "panfrost", "model": "mali-jm"}, "stressors": [{"kind": "tiler-heap", "heap_mib": 2, "jobs": 4}],
+    "injectors": [{"kind": "hog"}], "levels": [1.0, 0.3], "time_scale": 4,
+}
 
 
 @dataclass(frozen=True)

@@ -90,10 +90,15 @@ def carry_out(plan_files: Sequence[Path], lab: execute.Lab, junit: Path, title: 
     for base, times in slower.items():
         if times > 1:
             progress.say(f"kernel {base}: {times:g} times slower than lab, and its times are stretched by that")
+    at_once = min((lab.at_once(one.scenario, one.arms.values()) for one in plans if one.purpose == "compare"), key=lambda found: found.guests,
+                  default=None)
+    if at_once:
+        progress.say(f"guests at once: {at_once.guests} ({at_once.why})")
 
     class Session:
         def pytest_configure(self, config: pytest.Config) -> None:
             config.stash[pytest_plugin.LAB] = lab
+            config.stash[pytest_plugin.AT_ONCE] = at_once.guests if at_once else 1
 
     began = time.monotonic()
     with progress.step(title, sum(len(one.order) for one in plans)) as shown:

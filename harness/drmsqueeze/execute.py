@@ -3,7 +3,7 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timezone
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +15,7 @@ from drmsqueeze.errors import UsageError
 from drmsqueeze.guest import Guest
 from drmsqueeze.journal import Journal
 from drmsqueeze.limits import Limits
-from drmsqueeze.machines.speed import Accelerator, choose_accelerator, slowdown
+from drmsqueeze.machines.speed import Accelerator, AtOnce, at_once, choose_accelerator, slowdown
 from drmsqueeze.machines.vm import BOOT_TIMEOUT_S, Hardware, Vm
 from drmsqueeze.modules import SHIMMED_DRIVERS
 from drmsqueeze.plan import PlannedRun
@@ -82,6 +82,12 @@ class Lab:
             return 1.0
         measured = slowdown(self.guest(base), self.guest("lab"), self.accelerator)
         return measured if measured > SLOWDOWN_NOISE else 1.0
+
+    def at_once(self, scenario: Scenario, names: Iterable[str]) -> AtOnce:
+        """How many guests for runs of this scenario, on these kernels, may be under way at once."""
+        hardware = Hardware(**scenario["machine"])
+        ram_mib = max(self.guest(name).ram_mib(hardware.ram_mib) for name in names)
+        return at_once(self.guest("lab"), self.accelerator, hardware.vcpus, ram_mib)
 
     @cached_property
     def accelerator(self) -> Accelerator:
@@ -212,11 +218,11 @@ _BROKEN = {
 
 
 def execute(lab: Lab, scenario: Scenario, run: PlannedRun, kernel: str, directory: Path, watch: Watcher | None = None,
-            warm: bool = False) -> None:
+            warm: bool = False, beside: int = 0) -> None:
     """Carry out one run and write its facts (not its verdict) into `directory`, which is created.
 
-    With `warm` its guest starts from the snapshot of the run's cluster where that can be. `watch` is called at every poll, with the
-    machine and the journal so far. Raises InfrastructureError where the lab cannot be
+    With `warm` its guest starts from the snapshot of the run's cluster where that can be. `beside`: how many other runs go at the same
+    time. `watch` is called at every poll, with the machine and the journal so far. Raises InfrastructureError where the lab cannot be
     built; whatever becomes of the guest is a fact of the run.
     """
     guest = lab.guest(kernel).carrying(guests.tools_of(scenario["injectors"]))
@@ -283,7 +289,7 @@ def execute(lab: Lab, scenario: Scenario, run: PlannedRun, kernel: str, director
         "machine": {"kind": "vm", "accelerator": accelerator.name, "ended": ended, "last_beat_s": journal.last_beat_s,
                     "qemu_exit": vm.exit_status, "sysrq_taken": follower.sysrq_taken, "slowdown": slower,
                     "more_ram_mib": guest.ram_mib(hardware.ram_mib) - hardware.ram_mib,
-                    "recorded": recorder.recording.icount if recorder else None},
+                    "recorded": recorder.recording.icount if recorder else None, "beside": beside},
         "kernel": {"release": guest.kernel.release, "variant": kernel, "config_sha256": guest.kernel.config_sha256},
         "driver": {"name": driver, "module_sha256": cache.file_digest(guest.module(targets.TARGETS[driver].module)),
                    "model": scenario["target"].get("model"), "timeout_ms": document["driver_timeout_ms"]},

@@ -7,6 +7,7 @@ carried out (schedule.py): its new runs become items of the same session.
 """
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,15 @@ import pytest
 from drmsqueeze_results.model import Run, Status
 from drmsqueeze_results.outcomes import judge
 
-from drmsqueeze import progress
+from drmsqueeze import progress, side_by_side
 from drmsqueeze.errors import DrmsqueezeError
 from drmsqueeze.execute import Lab, execute
 from drmsqueeze.plan import Plan, PlannedRun
 from drmsqueeze.schedule import Schedule
 
 LAB = pytest.StashKey[Lab]()
+AT_ONCE = pytest.StashKey[int]()
+"""How many runs of a comparison go side by side."""
 
 
 class RunBroke(Exception):
@@ -33,6 +36,7 @@ class RunFailed(Exception):
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash.setdefault(LAB, Lab())
+    config.stash.setdefault(AT_ONCE, 1)
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> "PlanFile | None":
@@ -49,14 +53,32 @@ def runs_directory(plan_file: Path, plan: Plan) -> Path:
 class PlanFile(pytest.File):
     def collect(self) -> Iterator["RunItem"]:
         self.schedule = Schedule(self.path)
+        self._steps: list[list[RunItem]] = []
+        self._carried_out: dict[int, side_by_side.Outcome] = {}
         yield from self._next_items()
 
-    def _next_items(self) -> Iterator["RunItem"]:
-        for planned in self.schedule.batch():
+    def _next_items(self) -> list["RunItem"]:
+        items = {}
+        batch = self.schedule.batch()
+        for planned in batch:
             plan = self.schedule.plan
             rate = "" if planned.rate_hz is None else f", {planned.rate_hz:g} Hz"
             name = f"{plan.scenario.name}-{planned.directory}[{plan.arms[planned.arm]}, level {planned.level:g}{rate}]"
-            yield RunItem.from_parent(self, name=name, plan=plan, planned=planned)
+            items[planned.index] = RunItem.from_parent(self, name=name, plan=plan, planned=planned)
+        at_once = self.config.stash[AT_ONCE] if self.schedule.plan.purpose == "compare" else 1
+        self._steps += [[items[run.index] for run in step] for step in side_by_side.steps(batch, at_once)]
+        return list(items.values())
+
+    def carry_out(self, item: "RunItem") -> None:
+        """Carry out an item's run, with those that go beside it and are asked for too; raises what the run raised."""
+        index = item.planned.index
+        if index not in self._carried_out:
+            step = next(step for step in self._steps if item in step)
+            step = [one for one in step if one in self.session.items]
+            self._carried_out |= side_by_side.carry_out({one.planned.index: partial(one.execute, len(step) - 1) for one in step})
+        error = self._carried_out[index]
+        if error:
+            raise error
 
     def took(self, planned: PlannedRun, run: Run | None) -> None:
         """A run is over: once all that were handed out are, the next ones become items. pytest's loop walks a list that may grow."""
@@ -76,23 +98,30 @@ class RunItem(pytest.Item):
 
     def __init__(self, *, plan: Plan, planned: PlannedRun, **rest: Any) -> None:
         super().__init__(**rest)
-        self._plan, self._planned = plan, planned
+        self._plan, self.planned = plan, planned
         self._run: Run | None = None
+
+    @property
+    def _directory(self) -> Path:
+        return runs_directory(self.path, self._plan) / self.planned.directory
+
+    def execute(self, beside: int) -> None:
+        """Carry out this run, with so many others at its side."""
+        execute(self.config.stash[LAB], self._plan.scenario, self.planned, self._plan.arms[self.planned.arm], self._directory,
+                warm=self._plan.warm, beside=beside)
 
     def setup(self) -> None:
         assert isinstance(self.parent, PlanFile)
-        directory = runs_directory(self.path, self._plan) / self._planned.directory
-        kernel = self._plan.arms[self._planned.arm]
         try:
-            execute(self.config.stash[LAB], self._plan.scenario, self._planned, kernel, directory, warm=self._plan.warm)
-            run = self._run = judge(directory)
+            self.parent.carry_out(self)
+            run = self._run = judge(self._directory)
         except Exception:  # whatever it was: the plan has to know that this run left no verdict
-            self.parent.took(self._planned, None)
+            self.parent.took(self.planned, None)
             raise
-        self.parent.took(self._planned, run)
+        self.parent.took(self.planned, run)
         reasons = f"{run.verdict.reason_code}: {'; '.join(run.verdict.reasons)}"
         if run.status is Status.ERROR:
-            raise RunBroke(f"{reasons} ({directory})")
+            raise RunBroke(f"{reasons} ({self._directory})")
         if run.status is Status.SKIP:
             pytest.skip(reasons)
 

@@ -32,7 +32,8 @@ class Machine:
 
     `slowdown` is how many times slower than the plain lab kernel this kernel is, which is part of `time_scale`; `more_ram_mib` is
     what the guest got beside the scenario's `ram_mib`, for its kernel's own tables.
-    `recorded` are QEMU's icount options, where it recorded the run for an exact replay.
+    `recorded` are QEMU's icount options, where it recorded the run for an exact replay; `beside`: how many other guests of the same plan
+    ran at the same time.
     """
 
     kind: str
@@ -44,6 +45,7 @@ class Machine:
     slowdown: float | None = None
     more_ram_mib: int | None = None
     recorded: str | None = None
+    beside: int | None = None
 
 
 @dataclass(frozen=True)

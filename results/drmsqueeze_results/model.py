@@ -93,7 +93,8 @@ class Environment:
 
     `snapshot` is null where the guest booted for this run alone. `slowdown`: how many times slower than the plain lab kernel this one
     is, as measured; it is part of `time_scale`. `more_ram_mib`: what a debug kernel was given for its own tables, beside what the scenario says.
-    `recorded` are QEMU's icount options, where it recorded the run for an exact replay; null where it did not.
+    `recorded` are QEMU's icount options, where it recorded the run for an exact replay; null where it did not. `beside`: how many other
+    guests of the same plan ran at the same time.
     """
 
     machine: str
@@ -113,6 +114,7 @@ class Environment:
     slowdown: float | None = None
     more_ram_mib: int | None = None
     recorded: str | None = None
+    beside: int | None = None
 
 
 @dataclass(frozen=True)

@@ -215,7 +215,7 @@ def _environment(data: RunData) -> Environment:
     return Environment(
         machine=facts.machine.kind, accelerator=facts.machine.accelerator, kernel=facts.kernel, driver=facts.driver,
         time_scale=facts.time_scale, snapshot=facts.snapshot, recorded=facts.machine.recorded, slowdown=facts.machine.slowdown,
-        more_ram_mib=facts.machine.more_ram_mib,
+        more_ram_mib=facts.machine.more_ram_mib, beside=facts.machine.beside,
         **{name: seen.get(name) for name in ("ram_kib", "swap", "min_free_kib", "swappiness", "thp", "mglru",
                                              "preemption", "hz")})
 

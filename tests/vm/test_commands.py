@@ -4,18 +4,12 @@
 import json
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from drmsqueeze import TOP, scenario
 
-SMALL: dict[str, Any] = {
-    "schema": "drmsqueeze.scenario/1", "name": "small", "description": "Four jobs.",
-    "target": {"driver": "panfrost", "model": "mali-jm"}, "stressors": [{"kind": "tiler-heap", "heap_mib": 2, "jobs": 4}],
-    "injectors": [{"kind": "hog"}], "levels": [1.0, 0.3], "time_scale": 4,
-}
-
+from whole_runs import SMALL
 
 def drmsqueeze(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run([TOP / "drmsqueeze", *map(str, arguments)], capture_output=True, text=True, cwd=TOP)

@@ -3,18 +3,29 @@
 
 import json
 import os
+import statistics
 import subprocess
 from collections.abc import Mapping
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from drmsqueeze import cache, progress
 from drmsqueeze.errors import InfrastructureError
 from drmsqueeze.guest import Guest
-from drmsqueeze.machines.vm import BOOT_TIMEOUT_S, ICOUNT, Recording, qemu_version, run_command
+from drmsqueeze.machines.vm import BOOT_TIMEOUT_S, ICOUNT, WAITS, Hardware, Recording, Snapshot, Vm, qemu_version, run_command
+from drmsqueeze.ring import Ring, make_empty, scratch_in_memory
 
 # A guest boots in 2 s under TCG on an idle machine; a KVM that cannot run a plain kernel hangs or dies at once.
 KVM_TRIAL_S = 20.0
+# Guests disturb each other where the slowest of them, at work all at once, takes this many times as long as one that is alone.
+DISTURBED = 1.1
+# How often each is timed, in turns, and how long: guests that are let go one after the other overlap for nearly all of it.
+ROUNDS = 3
+PACE_S = 2.0
+# What QEMU takes beside the guest's memory, and room for the page cache.
+QEMU_MIB = 200
 
 
 @dataclass(frozen=True)
@@ -86,3 +97,67 @@ def slowdown(guest: Guest, plain: Guest, accelerator: Accelerator) -> float:
 
     inputs = dict(host_boot()) | {"kernel": guest.kernel.path.name, "plain": plain.kernel.path.name, "accelerator": accelerator.name}
     return float(json.loads((cache.get("slowdowns", inputs, build) / "slowdown.json").read_text()))
+
+
+@dataclass(frozen=True)
+class AtOnce:
+    """How many guests may run side by side, and the reason."""
+
+    guests: int
+    why: str
+
+
+def at_once(guest: Guest, accelerator: Accelerator, vcpus: int, ram_mib: int) -> AtOnce:
+    """As many guests of this size as cores and memory allow without one disturbing the other; measured once for each boot."""
+    cores = len(os.sched_getaffinity(0))
+    available_mib = next(int(line.split()[1]) for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemAvailable:")) >> 10
+    room = min(cores // vcpus, available_mib // (ram_mib + QEMU_MIB))
+    if room < 2:
+        return AtOnce(1, f"{cores} cores and {available_mib} MiB have no room for two guests with {vcpus} CPUs and {ram_mib} MiB each")
+
+    def build(path: Path) -> None:
+        guests, said = room, []
+        while guests > 1:
+            times = _disturbance(guest, accelerator, Hardware(ram_mib, vcpus, zram_mib=0), guests)
+            said.append(f"{guests} at once are {times:.2f} times as slow as one")
+            if times < DISTURBED:
+                break
+            guests = min(guests - 1, guests * 3 // 4)
+        (path / "at-once.json").write_text(json.dumps({"guests": max(guests, 1), "why": "; ".join(said)}) + "\n")
+
+    inputs = dict(host_boot()) | {"kernel": guest.kernel.path.name, "accelerator": accelerator.name, "vcpus": str(vcpus), "ram_mib": str(ram_mib),
+                                  "room": str(room)}
+    try:
+        return AtOnce(**json.loads((cache.get("at-once", inputs, build) / "at-once.json").read_text()))
+    except InfrastructureError as error:  # one at a time is slower, and never wrong
+        return AtOnce(1, f"whether more disturb each other cannot be measured: {error}")
+
+
+def _disturbance(guest: Guest, accelerator: Accelerator, hardware: Hardware, guests: int) -> float:
+    """How many times as long a fixed piece of work takes in the slowest of so many guests at once as in one alone, all their CPUs at work."""
+    words: dict[str, Any] = {"mode": "command", "command": f"/bin/drmsqueeze-agent --pace {PACE_S}"}
+    with scratch_in_memory("drmsqueeze-at-once-") as directory:
+        scratch = Path(directory)
+        make_empty(scratch / "ring")
+        with Vm(guest, accelerator.name, hardware, [], scratch / "log", ring=scratch / "ring", **words) as vm:
+            vm.wait_up(said=WAITS)
+            vm.save(scratch / "state")
+        saved = Snapshot("", scratch / "state", "")
+
+        def slowest_of(count: int) -> int:
+            with ExitStack() as under_way:
+                started = []
+                for number in range(count):
+                    ring = under_way.enter_context(closing(Ring(scratch / f"ring-{number}", {})))
+                    started.append((ring, under_way.enter_context(Vm(guest, accelerator.name, hardware, [], scratch / f"log-{number}",
+                                                                     ring=ring.path, snapshot=saved, **words))))
+                for ring, vm in started:
+                    ring.lay_out()
+                    vm.resume()
+                for _, vm in started:
+                    vm.wait_for_end(BOOT_TIMEOUT_S)
+                times = [_calibration(vm.console()) for _, vm in started]
+            return max(times)
+
+        pairs = [(slowest_of(1), slowest_of(guests)) for _ in range(ROUNDS)]
+    return statistics.median(many for _, many in pairs) / statistics.median(alone for alone, _ in pairs)

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import tempfile
 import termios
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing, suppress
@@ -25,8 +26,10 @@ from drmsqueeze.machines.events import Events
 from drmsqueeze.machines.qmp import Monitor
 
 QEMU = "qemu-system-x86_64"
+HALTED = threading.Event()
+"""Set while guests that other threads look after are to be ended: who waits for one hears of it."""
 UNTIL_WE_DIE = ("setpriv", "--pdeathsig", "KILL", "--")
-"""No guest outlives the harness, however that ended."""
+"""No guest outlives the thread that started it, and so the harness, however that ended (prctl(2), PR_SET_PDEATHSIG)."""
 UP = "drmsqueeze-init: up"
 """What the guest prints once its modules are loaded."""
 WAITS = "drmsqueeze-agent: waits for its request"
@@ -217,7 +220,9 @@ class Vm:
 
     @property
     def exit_status(self) -> int | None:
-        """QEMU's, or None while it runs."""
+        """QEMU's, or None while it runs. Raises KeyboardInterrupt where all guests of this process are to be ended (HALTED)."""
+        if HALTED.is_set():
+            raise KeyboardInterrupt
         return self.process.poll()
 
     def kill(self) -> None:
