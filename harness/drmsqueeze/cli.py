@@ -17,6 +17,7 @@ from drmsqueeze_results.errors import ResultsError
 from drmsqueeze_results.kernel_rules import RULES
 from drmsqueeze_results.model import Run, Status
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 
 from drmsqueeze import (
@@ -50,6 +51,7 @@ DEMO_TRAP = TOP / "configs" / "traps" / "shrinker-waits-for-fence.json"
 DEMO_KERNELS = ("lab", "lab+panfrost-nowait")
 
 out = Console(soft_wrap=True, highlight=False)
+WIDEST = 400  # of a table, in letters
 
 
 def new_directory(asked: Path | None, name: str) -> Path:
@@ -216,7 +218,7 @@ def _do_compare(args: argparse.Namespace) -> int:
         planned = plan.make("compare", one, compared, args.runs, args.seed, cold=args.cold)
     directory = new_directory(args.out, "compare")
     planned.write(directory / "plan.json")
-    carry_out([directory / "plan.json"], execute.Lab(), directory / "junit.xml", f"{one.name}: {args.a} against {args.b}")
+    carry_out([directory / "plan.json"], execute.Lab(), directory / "junit.xml", f"{one.name}: {' against '.join(compared)}")
     return _conclude_comparison(directory, args.markdown)
 
 
@@ -226,13 +228,19 @@ def _print_markdown(directory: Path) -> None:
     progress.say(f"report: {directory / report.PAGE}")
 
 
+def _print_table(table: Table) -> None:
+    """As wide as it must be: in a log, and on a narrow terminal, a long line reads better than cells of three letters."""
+    needed = Measurement.get(out, out.options.update(width=WIDEST), table).maximum
+    Console(width=max(out.width, needed), highlight=False).print(table)
+
+
 def _conclude_comparison(directory: Path, markdown: bool = False) -> int:
     result = comparison.compare(directory)
     report.write_report(directory)
     if markdown:
         _print_markdown(directory)
         return 0 if result.carried_out else 3
-    out.print(report.summary_table(result))
+    _print_table(report.summary_table(result))
     out.print(result.verdict.sentence, markup=False)
     if views := lockdep_views.of_comparison(result):
         out.print(lockdep_views.sentence(views), markup=False)
@@ -249,7 +257,7 @@ def _do_demo(args: argparse.Namespace) -> int:
     trap = _runs_of(trap_plan)
     result = comparison.compare(directory)
     report.write_report(directory)
-    out.print(report.summary_table(result))
+    _print_table(report.summary_table(result))
     out.print(_runs_table([(f"trap/{run.index:04d}", run) for run in trap]))
     out.print(result.verdict.sentence, markup=False)
     out.print(f"report: {directory / 'report.html'}", markup=False)

@@ -22,6 +22,7 @@ from drmsqueeze_results.tables import REACHED, Grid, comparison_grid, rate_name
 from drmsqueeze_results.verdicts import level_name, telling_level
 
 BLOCKED = "evidence/blocked-tasks.json"
+MANY_ROWS = 12  # more than a reader takes in above the plots: counts and intervals then stand among the details
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,10 @@ class WaitView:
 
 @dataclass(frozen=True)
 class ComparisonSection:
-    """A comparison for people: `answers` are the three plots below the table, `plots` those among the details."""
+    """A comparison for people: `answers` are the three plots below the table, `plots` those among the details.
+
+    `whole` is the table with counts and intervals where `grid` has the shares alone.
+    """
 
     slug: str
     title: str
@@ -43,6 +47,7 @@ class ComparisonSection:
     sentence: str
     notes: tuple[str, ...]
     grid: Grid
+    whole: Grid | None
     reached: Grid
     answers: tuple[Plot, ...]
     halves: tuple[str, ...]
@@ -110,6 +115,7 @@ def comparison_section(directory: Path, slug: str = "comparison") -> ComparisonS
     """The section for `directory`/compare.json. Raises a ResultsError where it or a run is not in its format."""
     comparison = load_comparison(directory)
     whole = comparison_grid(comparison)
+    many = len(whole.rows) > MANY_ROWS
     loaded = _runs(directory, comparison)
     runs = [run for _, run in loaded]
     telling = telling_level(comparison.levels, comparison.tests)
@@ -127,7 +133,8 @@ def comparison_section(directory: Path, slug: str = "comparison") -> ComparisonS
         slug=slug, title=f"{comparison.scenario.name}: " + " against ".join(arm.kernel for arm in comparison.arms.values()),
         description=plan.get("scenario", {}).get("description", ""), code=comparison.verdict.code,
         sentence=comparison.verdict.sentence,
-        notes=comparison.verdict.notes, grid=whole.without(*REACHED), reached=whole.only("rate", "left", "kernel", *REACHED),
+        notes=comparison.verdict.notes, grid=(comparison_grid(comparison, short=True) if many else whole).without(*REACHED),
+        whole=whole.without("runs", *REACHED) if many else None, reached=whole.only("rate", "left", "kernel", *REACHED),
         answers=(answer_plots.dose_and_response(comparison, f"{slug}-dose"), answer_plots.trade(comparison, f"{slug}-trade"), happened),
         halves=comparison_tables.half_sentences(comparison),
         plots=(plots.outcome_shares(comparison, f"{slug}-shares"), *latency,

@@ -41,8 +41,9 @@ def decide(sequential: Sequential, kernels: Mapping[str, str], most_rounds: int)
     others = [one for one in sequential.outcomes if one not in differ]
     shown = _list([f"{_what(one, kernels)} ({_interval(one, alpha)})" for one in others]) if others else ""
     if sequential.decision == "differ":
-        beyond = _list([f"{_what(one, kernels)} (anytime-valid p = {one.p_adjusted:.2g}, mean difference {points(one.difference)} "
-                        f"percentage points, {_interval(one, alpha)})" for one in differ])
+        # Not with its interval, which assumes less than the test and so may hold 0: the table tells it, and why.
+        beyond = _list([f"{_what(one, kernels)} (mean difference {points(one.difference)} percentage points, anytime-valid "
+                        f"p = {one.p_adjusted:.2g})" for one in differ])
         return code, f"After {rounds} the question was answered: the difference is beyond chance in {beyond}." + (
             f" Not decided when that was clear: {shown}." if others else "")
     if sequential.decision == "within-margin":

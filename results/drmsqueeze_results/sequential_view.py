@@ -96,7 +96,8 @@ def sequential_view(comparison: Comparison, name: str) -> SequentialView | None:
     shown = sorted({number for paths in by_outcome.values() for number, _ in paths})
     key = drawing.arm_key(name, [arm.kernel for arm in comparison.arms.values()])
     caption = (f"Left: the capital of bets against “no difference”; above the dashed line, 1/alpha = {1 / alpha:g}, it is beyond chance at "
-               "whatever time one looks. Right: the interval of the mean difference from the baseline, which holds at all times at once; "
+               "whatever time one looks. Right: the interval of the mean difference from the baseline, which holds at all times at once. It assumes "
+               "less than the bets do, only that rounds have one mean, and so is wide: it may hold 0 where they say that the kernels differ; "
                "the dashed lines are the difference that was said not to matter.")
     plot = Plot("How the evidence grew", caption, tuple(key[number] for number in shown), panels,
                 "" if panels else "No round has data of all kernels.")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from drmsqueeze import cli
+from drmsqueeze_results.tables import Grid, rich_table
 
 RUNS = Path(__file__).parents[1] / "data" / "runs"
 
@@ -22,3 +23,10 @@ def test_without_it_the_path_is(tmp_path: Path, capfd: pytest.CaptureFixture[str
     shutil.copytree(RUNS / "failed", tmp_path / "run")
     assert cli.main(["report", str(tmp_path / "run")]) == 0
     assert capfd.readouterr().out == f"{tmp_path / 'run' / 'report.html'}\n"
+
+
+def test_a_wide_table_is_never_cut(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    kernel = "lab+panfrost-nowait+panfrost-errfix"
+    cli._print_table(rich_table(Grid("wide", ("left", "kernel", "jobs"), (False, False, True), (("100 %", kernel, "1234567"),))))
+    assert f"100 % {kernel} 1234567" in capfd.readouterr().out

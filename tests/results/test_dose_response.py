@@ -55,9 +55,9 @@ def test_intervals_hold_what_they_promise_where_runs_of_a_cluster_go_together() 
     assert naive < held - 5
 
 
-@pytest.mark.parametrize("levels, runs", [(LEVELS, 3), ((1.0, 0.05, 0.02), 4)])
+@pytest.mark.parametrize("levels, runs", [(LEVELS, 2), ((1.0, 0.05, 0.02), 4)])
 def test_intervals_hold_with_as_few_booted_runs_as_a_curve_is_drawn_of(levels: tuple[float, ...], runs: int) -> None:
-    """Jobs of a run go together (beta-binomial); each run is a cluster."""
+    """Jobs of a run go together (beta-binomial); each run is a cluster. Where the slope is too uncertain there is no interval at all."""
     rng = np.random.default_rng(3)
     held = drawn = 0
     for trial in range(100):
@@ -68,7 +68,7 @@ def test_intervals_hold_with_as_few_booted_runs_as_a_curve_is_drawn_of(levels: t
         if found.half_interval and found.curve:
             drawn += 1
             held += found.half_interval[0] <= 0.05 <= found.half_interval[1]
-    assert drawn >= 80 and held >= 0.85 * drawn
+    assert drawn >= 50 and held >= 0.85 * drawn
 
 
 def test_fieller_by_hand() -> None:
@@ -85,7 +85,7 @@ def test_fieller_by_hand() -> None:
     ([(0.02, 5, 15)] * 6, "two levels"),
     ([(1.0, 0, 20), (0.02, 16, 4)] * 6, "overlap at one level at the most"),
     ([(1.0, 0, 20), (0.02, 20, 0)] * 6, "overlap at one level at the most"),
-    ([(1.0, 1, 19), (0.02, 16, 4)] * 5, "fewer than 12 independent clusters"),
+    ([(1.0, 1, 19), (0.02, 16, 4)] * 3, "fewer than 8 independent clusters"),
     ([], "No run has jobs"),
 ])
 def test_no_curve_where_the_data_carry_none(counts: list[tuple[float, int, int]], note: str) -> None:

@@ -193,3 +193,9 @@ def test_old_directory_is_still_shown(tmp_path: Path) -> None:
     (directory / "compare.json").write_text(json.dumps(document))
     page = Page(report(directory))
     assert "Latency of the jobs that completed" in page.text and "This was judged before there was such a plot" in page.text
+
+
+def test_a_long_table_has_shares_above_the_plots_and_its_counts_below(shapes: dict[str, str]) -> None:
+    """Four kernels at two rates have more rows than are taken in at once; five levels of two kernels have not."""
+    assert "<h3>All counts</h3>" not in shapes["two"]
+    order(shapes["everything"], 'class="verdict"', "<table>", "<h3>Dose and response</h3>", ">Details</h2>", "<h3>All counts</h3>")
