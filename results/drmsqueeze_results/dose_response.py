@@ -187,6 +187,11 @@ def _misses(data: Data, fitted: Fit, t: float, seed: int) -> str:
         bad = [int(data.bad[here & (data.unit == u)].sum()) for u in units]
         jobs = [int((data.bad + data.good)[here & (data.unit == u)].sum()) for u in units]
         seen, kind = share_interval(bad, jobs, seed)
+        bound = upper_bound(0, len(units)) or 1.0  # no resample of what was never seen has it, and yet it may happen
+        if not any(bad):
+            seen = 0.0, bound
+        elif bad == jobs:
+            seen = 1 - bound, 1.0
         row = np.array([1.0, x])
         middle, half = float(row @ fitted.params), t * math.sqrt(float(row @ fitted.cov @ row))
         if kind == "bootstrap" and seen and (seen[0] > _expit(middle + half) or seen[1] < _expit(middle - half)):

@@ -114,6 +114,13 @@ def test_a_curve_that_misses_what_was_seen_says_so() -> None:
     assert "misses what was seen at" in curve("a", None, "failed", data(up_and_down), 1).note
 
 
+def test_a_curve_that_is_all_but_zero_where_nothing_was_seen_misses_nothing() -> None:
+    steep = [(level, bad, 20 - bad) for level, bads in ((1.0, [0] * 6), (0.1, [1, 0, 2, 1, 0, 3]), (0.05, [9, 12, 10, 8, 11, 13]), (0.02, [20] * 6))
+             for bad in bads]
+    found = curve("a", None, "failed", data(steep), 1)
+    assert found.curve and found.note == ""
+
+
 def test_regression_across_arms_finds_what_was_put_in_and_keeps_quiet_else() -> None:
     rng = np.random.default_rng(4)
     shifted = regression(("a", "b"), None, "failed", simulated(rng, 0.03, 1.2, clusters=20), simulated(rng, 0.12, 1.2, clusters=20))
