@@ -204,8 +204,8 @@ class Pressure:
 
     assigned: float
     psi_some_avg10_max: float | None
-    psi_some_percent: float | None
     mem_available_min_kib: int | None
+    psi_some_percent: float | None = None
 
 
 @dataclass(frozen=True)

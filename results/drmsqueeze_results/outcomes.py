@@ -235,7 +235,7 @@ def _pressure(data: RunData) -> Pressure:
     psi, available = values("psi_some_avg10"), values("mem_available_kib")
     stalled = psi_percent(data.samples)
     return Pressure(data.facts.level, max(psi) / PSI_SCALE if psi else None,
-                    round(stalled, 2) if stalled is not None else None, int(min(available)) if available else None)
+                    int(min(available)) if available else None, round(stalled, 2) if stalled is not None else None)
 
 
 def _phases(data: RunData, decided: fates.Fates) -> tuple[PhaseResult, ...]:
