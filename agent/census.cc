@@ -147,6 +147,26 @@ void count_pages(std::string_view vmstat, std::string_view zoneinfo, int64_t sla
 	census["pins"] = counters["nr_foll_pin_acquired"] - counters["nr_foll_pin_released"];
 }
 
+Result<PageTexts> read_between_moves(const std::function<Result<std::string>()> &read_zoneinfo,
+				     const std::function<Result<std::string>()> &read_vmstat)
+{
+	/* The kernel moves pages once a second (vmstat_work, sysctl_stat_interval); two tries have always been enough.
+	 */
+	constexpr int kTries = 20;
+	auto zoneinfo = read_zoneinfo();
+	for (int i = 0; zoneinfo && i < kTries; i++) {
+		auto vmstat = read_vmstat();
+		if (!vmstat)
+			return vmstat.error();
+		int64_t before = pages_in_cpu_lists(*zoneinfo);
+		zoneinfo = read_zoneinfo();
+		if (zoneinfo && pages_in_cpu_lists(*zoneinfo) == before)
+			return PageTexts{std::move(*zoneinfo), std::move(*vmstat)};
+	}
+	return zoneinfo ? Error{EAGAIN, "/proc/zoneinfo: free pages move between lists all the time"}
+			: zoneinfo.error();
+}
+
 /* The last line: "Total N objects, M bytes". */
 void count_dmabufs(std::string_view bufinfo, Census &census)
 {
@@ -180,13 +200,14 @@ Result<Census> CensusTaker::take() const
 	write_to(stat_refresh_, "1");
 	Census census;
 	auto slabinfo = read_again(slabinfo_);
-	auto zoneinfo = root_.read("/proc/zoneinfo");
-	auto vmstat = root_.read("/proc/vmstat");
-	for (const auto *text : {&slabinfo, &zoneinfo, &vmstat})
-		if (!*text)
-			return text->error();
+	if (!slabinfo)
+		return slabinfo.error();
+	auto pages = read_between_moves([this] { return root_.read("/proc/zoneinfo"); },
+					[this] { return root_.read("/proc/vmstat"); });
+	if (!pages)
+		return pages.error();
 	int64_t slab_pages = count_slabs(*slabinfo, census);
-	count_pages(*vmstat, *zoneinfo, slab_pages, census);
+	count_pages(pages->vmstat, pages->zoneinfo, slab_pages, census);
 	if (auto bufinfo = root_.read(kBufinfo))
 		count_dmabufs(*bufinfo, census);
 	return census;

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -44,6 +45,20 @@ private:
 };
 
 /* The parts, for tests. */
+
+/** What count_pages() counts from. */
+struct PageTexts {
+	std::string zoneinfo;
+	std::string vmstat;
+};
+
+/**
+ * Both files of one moment: a free page that goes from a CPU's list to the zone's between the two would count twice
+ * (decay_pcp_high(), mm/page_alloc.c, moves hundreds), so they are read until the lists are as long after as before.
+ * EAGAIN where that never comes to be.
+ */
+Result<PageTexts> read_between_moves(const std::function<Result<std::string>()> &read_zoneinfo,
+				     const std::function<Result<std::string>()> &read_vmstat);
 int64_t count_slabs(std::string_view slabinfo, Census &census); /* the pages of all slabs */
 void count_pages(std::string_view vmstat, std::string_view zoneinfo, int64_t slab_pages, Census &census);
 void count_dmabufs(std::string_view bufinfo, Census &census);

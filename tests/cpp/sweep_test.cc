@@ -96,6 +96,37 @@ TEST(Census, PagesWithoutACounterAreWhatIsMissing)
 	EXPECT_EQ(after["pages shmem"] - before["pages shmem"], 3);
 }
 
+std::string zone_with(int in_cpu_list)
+{
+	return "  pagesets\n    cpu: 0\n              count:    " + std::to_string(in_cpu_list) + "\n";
+}
+
+/* Pages that go back to the zone while the two files are read would be counted in both. */
+TEST(Census, PagesThatMoveBetweenListsAreCountedOnce)
+{
+	int free = 100;
+	int in_list = 400;
+	auto count = [&](int moves) {
+		auto read = read_between_moves([&] { return Result<std::string>(zone_with(in_list)); },
+					       [&] {
+						       if (moves-- > 0) {
+							       free += 40;
+							       in_list -= 40;
+						       }
+						       return Result<std::string>(vmstat(free, 0, 0));
+					       });
+		if (!read)
+			return int64_t{read.error().code};
+		Census census;
+		count_pages(read->vmstat, read->zoneinfo, 0, census);
+		return census["pages other"];
+	};
+	int64_t at_rest = count(0);
+	EXPECT_EQ(count(1), at_rest);
+	EXPECT_EQ(count(3), at_rest);
+	EXPECT_EQ(count(1000), EAGAIN);
+}
+
 TEST(Census, DmabufsAreTheTotal)
 {
 	Census census;
