@@ -86,10 +86,22 @@ DRIVER_RULES: tuple[Rule, ...] = (
     rule("panthor-wedge",
          _PANTHOR + r"(?P<what>FW ping timeout|Failed to (?:boot|stop) MCU|CSG suspend failed|CSG \d+ update request timed ?out|"
          r"Soft reset timeout|"
-         r"Flush caches timeout|timeout waiting on \w+|AS_ACTIVE bit stuck|FW (?:fast|slow) reset failed|Failed to cleanly suspend MCU)",
+         r"Flush caches timeout|timeout waiting on \w+|AS_ACTIVE bit stuck|FW (?:fast|slow) reset failed|Failed to cleanly suspend MCU|"
+         r"Invalid state on CSG)",
          ERROR,
          "panthor_fw.c, panthor_sched.c, panthor_gpu.c, panthor_mmu.c, panthor_device.c", kind="driver-wedge", explained_by=GPU_STOPPED,
          witness="driver-wedge"),
+
+    # A reset reads the firmware again, so these are not about the probe alone. The firmware's name and its numbers are left out.
+    rule("panthor-probe",
+         _PANTHOR + r"(?P<what>Firmware (?:too small|entry|corrupted|contains interface|image is truncated|version is 0)|"
+         r"Failed to load firmware image|Invalid firmware magic|Interface at \S+ must be shared|Unsupported (?:non-optional|firmware binary)|"
+         r"Shared interface region not found|Invalid (?:stream|group|global) control interface|Expecting identical CSG? slots|"
+         r"Invalid number of control groups|Not enough AS|Failed to allocate the workqueues|failed to request job irq|"
+         r"Couldn't (?:set|retrieve|initialize) [\w/]+ ?\w*)", ERROR,
+         "panthor_fw.c, panthor_sched.c, panthor_devfreq.c", kind="driver-probe"),
+    rule("panthor-unmap", _PANTHOR + r"(?P<what>failed to unmap range)", ERROR,
+         "panthor_mmu.c, panthor_vm_unmap_pages(): a page table that lacks what was mapped", kind="bo-left-behind"),
 
     rule("msm-timeout", _MSM + r"(?:\S+: )?(?P<what>hangcheck detected gpu lockup|gpu fault ring|preemption timed out)", WARNING,
          "msm/msm_gpu.c, hangcheck_handler(); msm/adreno/a5xx_gpu.c, a6xx_gpu.c, fault_detect_irq()", lines=3, **_TIMEOUT),
