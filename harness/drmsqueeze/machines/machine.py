@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: MIT
+"""What a run needs of the place where it happens: small interfaces that the VM (lab.py, machines/vm.py) and a board satisfy alike."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from drmsqueeze.errors import InfrastructureError
+from drmsqueeze.journal import Journal
+from drmsqueeze.limits import Limits
+from drmsqueeze.plan import PlannedRun
+from drmsqueeze.ring import Record
+from drmsqueeze.scenario import Scenario
+
+
+class Records(Protocol):
+    """The agent's records as they come in."""
+
+    @property
+    def full(self) -> bool:
+        """Whether there is no room for more of them."""
+
+    def read(self, final: bool = False) -> Iterator[Record]:
+        """Those that came since the last call, in order; with `final` nobody writes any more. Never waits."""
+
+    def ask_to_stop(self) -> None:
+        """Ask the agent to release everything and to say bye."""
+
+    def close(self) -> None: ...
+
+
+class Machine(Protocol):
+    """A machine that carries out a run, seen from outside. Nothing here raises because the machine is dead."""
+
+    started: float
+    """When it was told to begin, by time.monotonic()."""
+
+    @property
+    def powers_off(self) -> bool:
+        """Whether it powers off once its agent has said bye."""
+
+    @property
+    def over(self) -> str | None:
+        """None while more may come from it; else how it ended where neither a bye nor a panic tells (an `ended` of facts.json)."""
+
+    def panics(self) -> list[str]:
+        """What it newly told of a panic by another way than its console."""
+
+    def console(self) -> str:
+        """All that it has printed up to now."""
+
+    def sysrq(self, keys: str) -> bool:
+        """Send magic sysrq keys, and wait until what they print has ended; whether the kernel answered every one."""
+
+    def silence(self, answered: bool, hang_seen: bool) -> str:
+        """What its silence amounts to (`silent`, or that we do not hear it: `link-lost`); `answered`: sysrq was, just now."""
+
+    def wait_for_end(self, limit_s: float) -> None:
+        """Until it is over, but not longer than this."""
+
+    def complaint(self) -> str:
+        """The end of its console and what else it said; for messages."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One run as it is to be carried out: `scenario` is resolved, `request` is the agent's part of it, with times as they are there."""
+
+    scenario: Scenario
+    request: Mapping[str, Any]
+    limits: Limits
+    run: PlannedRun
+    kernel: str
+    directory: Path
+    slower: float = 1.0
+    """How many times slower than `lab` this kernel is."""
+    warm: bool = False
+    beside: int = 0
+
+
+@dataclass
+class UnderWay:
+    """A run that has begun."""
+
+    machine: Machine
+    records: Records
+    boot_limit_s: float
+    looked: Callable[[], None] = lambda: None
+    """To be called after every reading of the records."""
+    end: Callable[[], None] = lambda: None
+    """Ends what is left of the run, at once."""
+    leave: Callable[[str], None] = lambda ended: None
+    """After all records were read: given how the run ended, see that the machine is as it was found."""
+    facts: Callable[[], dict[str, Any]] = dict
+    """Members of facts.json that the place knows, once it is left: `machine`, `kernel`, `driver`, `snapshot`."""
+
+
+class NotUp(InfrastructureError):
+    """The machine did not get so far that a run could begin."""
+
+
+class Site(Protocol):
+    """Where the runs of a session happen."""
+
+    @property
+    def name(self) -> str:
+        """As in facts.json: `vm`, `board NAME`."""
+
+    def time_scales(self, kernel: str) -> tuple[float, float]:
+        """How many times slower than a board it is, and how many times slower than that this kernel is there."""
+
+    def suited(self, scenario: Scenario) -> Scenario:
+        """The scenario as it is carried out here. Raises UsageError for one that cannot be."""
+
+    def begin(self, task: Task, journal: Journal) -> AbstractContextManager[UnderWay]:
+        """Bring the machine up and start the agent. Raises NotUp where the machine fails, InfrastructureError where the lab does."""
