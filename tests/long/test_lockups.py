@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Processors that never come back: what Linux says of them, in its turn, and what is seen from outside."""
 
+import json
+
+from drmsqueeze import TOP
+
 from whole_runs import PROVOKE, RunOne, seen_at
 
 # One for each virtual CPU.
@@ -26,3 +30,11 @@ def test_with_interrupts_off_only_the_outside_sees_it(run_one: RunOne) -> None:
 def test_a_silent_console_is_not_seen_where_it_answers(run_one: RunOne) -> None:
     done = run_one(stressors=[{"kind": "tiler-heap", "heap_mib": 4, "jobs": 5}], provoke="$bb sleep 1")
     assert not done.run.witnesses, done.story
+
+
+def test_a_workqueue_that_stands_still_is_seen_while_jobs_go_on(run_one: RunOne) -> None:
+    scenario = json.loads((TOP / "configs/traps/workqueue-stall.json").read_text())
+    done = run_one(base=scenario)
+    assert done.run.verdict.status == "pass" and list(seen_at(done)) == ["workqueue-stall"], done.story
+    clean = run_one(base=scenario | {"traps": [], "expect": {"lab": {"completed": [45, 45]}}})
+    assert clean.run.verdict.status == "pass" and not clean.run.witnesses, clean.story
