@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from drmsqueeze import TOP, cache, progress
+from drmsqueeze import TOP, cache, firmware, progress
 from drmsqueeze.errors import InfrastructureError
 from drmsqueeze.kernels import LAB, KernelSpec, LabKernel, bases
 from drmsqueeze.modules import MODELLED_DRIVERS, SHIMMED_DRIVERS, Modules, build_modules
@@ -26,7 +26,8 @@ PROGRAMS = ("drmsqueeze-agent", "drmsqueeze-bench")
 TOOLS: Mapping[str, Path] = {"stress-ng": Path("/usr/bin/stress-ng")}
 CPP_INPUTS = [TOP / name for name in ("CMakeLists.txt", "agent", "stressors", "injectors", "bench")]
 # Kernel modules in every image beside ours and what these depend on: target drivers, and for the model's tests and the WARN self-test.
-EXTRA_MODULES = ("kunit", "lkdtm", *(target.module for target in TARGETS.values()), *itertools.chain(*STRESSOR_MODULES.values()))
+EXTRA_MODULES = ("kunit", "lkdtm", *(target.module for target in TARGETS.values()), *itertools.chain(*(target.needs for target in TARGETS.values())),
+                 *itertools.chain(*STRESSOR_MODULES.values()))
 
 
 def build_programs(kernel: LabKernel) -> Path:
@@ -86,6 +87,14 @@ def _install_modules(root: Path, kernel: LabKernel, ours: Modules) -> None:
         if str(module.relative_to(target)) not in keep:
             module.unlink()
     subprocess.run(depmod, check=True)
+
+
+def _install_firmware(root: Path, ours: Modules) -> None:
+    """What drivers on a model ask the kernel for, where they are."""
+    if any(module.stem == "panthor" for module in ours.all()):
+        place = root / "lib/firmware" / firmware.PANTHOR_PATH
+        place.parent.mkdir(parents=True)
+        place.write_bytes(firmware.image())
 
 
 def pack(root: Path, image: Path) -> None:
@@ -188,6 +197,7 @@ def prepare(spec: KernelSpec, kernel: LabKernel, programs: Path, models: Path = 
             shutil.copy(INIT, root / "init")
             if not kernel.bare:
                 _install_modules(root, kernel, modules)
+                _install_firmware(root, modules)
             pack(root, path / "initramfs.cpio")
 
     inputs = {
@@ -197,6 +207,7 @@ def prepare(spec: KernelSpec, kernel: LabKernel, programs: Path, models: Path = 
         "busybox": cache.file_digest(BUSYBOX),
         "init": cache.file_digest(INIT),
         "layout": cache.file_digest(Path(__file__)),
+        "firmware": cache.file_digest(Path(firmware.__file__)),
     }
     return Guest(spec, kernel, modules, cache.get("images", inputs, build) / "initramfs.cpio")
 

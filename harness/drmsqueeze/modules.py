@@ -11,8 +11,8 @@ from drmsqueeze import cache, progress
 from drmsqueeze.errors import InfrastructureError
 from drmsqueeze.kernels import LAB, KernelSpec, LabKernel, Variant, jobs
 
-# Where in the kernel source the drivers live that run on a model.
-MODELLED_DRIVERS = {"panfrost": "drivers/gpu/drm/panfrost"}
+# Where in the kernel source the drivers live that run on a model; an older kernel may lack one, and then has no module of it.
+MODELLED_DRIVERS = {"panfrost": "drivers/gpu/drm/panfrost", "panthor": "drivers/gpu/drm/panthor"}
 # The same of drivers that need a header before each file, to take a device of QEMU as it is (lab/shims/NAME.h). Variants do not touch them.
 SHIMMED_DRIVERS = {"vmwgfx": "drivers/gpu/drm/vmwgfx"}
 
@@ -87,11 +87,12 @@ def build_modules(kernel: LabKernel, spec: KernelSpec, models: Path = LAB / "mod
 
     def build(path: Path) -> None:
         tree = path / "tree"
-        for name, place in MODELLED_DRIVERS.items():
+        drivers = {name: place for name, place in MODELLED_DRIVERS.items() if (kernel.path / "source" / place).is_dir()}
+        for place in drivers.values():
             shutil.copytree(kernel.path / "source" / place, tree / place)
         for variant in spec.variants:
             patch_driver(tree, variant)
-        for name, place in MODELLED_DRIVERS.items():
+        for name, place in drivers.items():
             shutil.move(tree / place, path / name)
             if (LAB / "injectable" / name).is_dir():
                 shutil.copytree(LAB / "injectable" / name, path / name, dirs_exist_ok=True)

@@ -9,16 +9,18 @@ from typing import Any
 @dataclass(frozen=True)
 class Target:
     """`module` is the driver's, `parameters` what it is loaded with (`:NAME=VALUE...`); `device` is QEMU's, none where a GPU
-    model or software stands behind the driver."""
+    model or software stands behind the driver. `needs` are modules that it asks for by name only once it runs, where nobody answers."""
 
     module: str
     device: str | None = None
     parameters: str = ""
+    needs: tuple[str, ...] = ()
 
 
 # By the name that DRM_IOCTL_VERSION gives. The devices' memory is small, so that it can be filled.
 TARGETS: Mapping[str, Target] = {
     "panfrost": Target("panfrost"),
+    "panthor": Target("panthor", needs=("governor_simpleondemand",)),
     "vgem": Target("vgem"),
     "vkms": Target("vkms"),
     "virtio_gpu": Target("virtio-gpu", "virtio-gpu-pci"),
@@ -31,7 +33,7 @@ TARGETS: Mapping[str, Target] = {
 }
 
 # The GPU model that stands in for a driver's hardware on machine vm.
-MODELS: Mapping[str, str] = {"panfrost": "mali-jm"}
+MODELS: Mapping[str, str] = {"panfrost": "mali-jm", "panthor": "mali-csf"}
 
 # Modules of the kernel that a stressor works through, beside the target's drivers.
 STRESSOR_MODULES: Mapping[str, tuple[str, ...]] = {
@@ -65,9 +67,12 @@ def modules(target: Mapping[str, Any], traps: Sequence[Mapping[str, Any]], drive
     those that run.
     """
     loaded = []
-    if "model" in target:
+    models = [target["model"]] if "model" in target else []
+    models += [MODELS[name] for name in target.get("companions", ()) if name in MODELS]
+    if models:
         timeout = f":sched_timeout_ms={driver_timeout_ms}" if driver_timeout_ms is not None else ""
-        loaded += [f"gpu_model{timeout}", target["model"].replace("-", "_")]
+        loaded += [f"gpu_model{timeout}", *(model.replace("-", "_") for model in models)]
+    loaded += [needed for name in drivers_of(target) for needed in TARGETS[name].needs]
     loaded += [TARGETS[name].module + TARGETS[name].parameters for name in drivers_of(target)]
     loaded += dict.fromkeys(module for kind in stressors for module in STRESSOR_MODULES.get(kind, ()))
     return loaded + list(dict.fromkeys(TRAP_MODULES.get(trap["trap"], "trap_" + trap["trap"].replace("-", "_")) for trap in traps))

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from drmsqueeze import cache, progress
 from drmsqueeze.errors import InfrastructureError, UsageError
+from drmsqueeze.targets import MODELS
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,39}")
 SCHEMA = "drmsqueeze.user-kernel/1"
@@ -105,7 +106,8 @@ class UserKernel:
             if self.kind == "build":
                 return {name: cache.file_digest(self.path / file) for name, file in
                         (("image", "arch/x86/boot/bzImage"), ("symvers", "Module.symvers"), ("config", ".config"))} | {
-                            "build": str(self.path), "driver": cache.tree_digest(self.source / "drivers/gpu/drm/panfrost")}
+                            "build": str(self.path), "driver": cache.tree_digest(
+                                *(place for driver in MODELS if (place := self.source / "drivers/gpu/drm" / driver).is_dir()))}
             return {"image": cache.file_digest(self.path)}
         except OSError as error:
             raise InfrastructureError(f"kernel `{self.name}` is gone ({error}); `drmsqueeze lab remove {self.name}` forgets it") from error

@@ -20,7 +20,7 @@
 #include <linux/spinlock.h>
 
 #define GPU_MODEL_MAX_IRQS	4
-#define GPU_MODEL_MAX_FAULTS	16
+#define GPU_MODEL_MAX_FAULTS	40
 
 /* An interrupt block as Arm's GPUs have it: four registers and one level-triggered line. */
 #define GPU_MODEL_IRQ_RAWSTAT	0x0	/* (RO) events */
@@ -31,6 +31,7 @@
 struct clk_hw;
 struct clk_lookup;
 struct dentry;
+struct firmware;
 struct gpu_model;
 struct task_struct;
 
@@ -62,6 +63,9 @@ struct gpu_model_desc {
 	resource_size_t mmio_base;	/* any range above RAM, one for each model: claimed, but never mapped */
 	size_t mmio_size;
 	unsigned long clock_hz;
+	/* Optional: the supply that the driver gets by this name, and with it an OPP table of one entry (clock_hz, supply_uv) */
+	const char *supply;
+	u32 supply_uv;
 	const char *const *irqs;	/* NULL-terminated, as are the two below */
 	const char *const *faults;
 	const char *const *counters;
@@ -81,7 +85,7 @@ struct gpu_model_desc {
 struct gpu_model {
 	const struct gpu_model_desc *desc;
 	raw_spinlock_t lock;
-	void __iomem *window;		/* an address to tell the model by; never mapped, never touched */
+	void __iomem *window;		/* an address to tell the model by; never touched */
 	struct task_struct *worker;
 	struct gpu_model_irq irqs[GPU_MODEL_MAX_IRQS];
 
@@ -100,6 +104,7 @@ struct gpu_model {
 	struct device_node *node;
 	struct clk_hw *clk;
 	struct clk_lookup *clk_lookup;
+	struct platform_device *supply;
 	struct platform_device *pdev;
 	struct dentry *debugfs;
 };
@@ -124,7 +129,10 @@ bool gpu_model_device_fault_resolve(struct gpu_model *gm, u64 va);
 u32 gpu_model_readl(const volatile void __iomem *addr);
 void gpu_model_writel(u32 val, volatile void __iomem *addr);
 void __iomem *gpu_model_ioremap_resource(struct platform_device *pdev, unsigned int index);
+void __iomem *gpu_model_get_and_ioremap_resource(struct platform_device *pdev, unsigned int index, struct resource **res);
 unsigned int gpu_model_sched_timeout_ms(void);
+int gpu_model_request_firmware(const struct firmware **fw, const char *name, struct device *dev);
+void gpu_model_release_firmware(const struct firmware *fw);
 
 /* The worker has something to do. Caller holds gm->lock. */
 void gpu_model_kick(struct gpu_model *gm);
@@ -141,6 +149,20 @@ void gpu_model_fault_plant(struct gpu_model *gm, unsigned int fault, u64 nth, s6
 
 /* Memory as the GPU sees it: NULL where there is no RAM or where the page is free. Caller holds gm->lock. */
 void *gpu_model_phys(struct gpu_model *gm, phys_addr_t pa);
+
+/* One half of a 64-bit register; LO registers lie at multiples of 8. */
+static inline u32 gpu_model_half(u64 val, u32 reg)
+{
+	return reg & 4 ? upper_32_bits(val) : lower_32_bits(val);
+}
+
+static inline void gpu_model_set_half(u64 *val, u32 reg, u32 half)
+{
+	if (reg & 4)
+		*val = (*val & GENMASK_ULL(31, 0)) | (u64)half << 32;
+	else
+		*val = (*val & GENMASK_ULL(63, 32)) | half;
+}
 
 /* Something that this model does not do, or a driver must not do: said loudly, never passed over. */
 #define gpu_model_unsupported(gm, fmt, ...)						\

@@ -106,6 +106,13 @@ void __iomem *gpu_model_ioremap_resource(struct platform_device *pdev, unsigned 
 }
 EXPORT_SYMBOL_GPL(gpu_model_ioremap_resource);
 
+void __iomem *gpu_model_get_and_ioremap_resource(struct platform_device *pdev, unsigned int index, struct resource **res)
+{
+	*res = platform_get_resource(pdev, IORESOURCE_MEM, index);
+	return gpu_model_ioremap_resource(pdev, index);
+}
+EXPORT_SYMBOL_GPL(gpu_model_get_and_ioremap_resource);
+
 bool gpu_model_fault_pending(void)
 {
 	unsigned int i;
@@ -162,7 +169,7 @@ EXPORT_SYMBOL_GPL(gpu_model_kick);
  */
 void *gpu_model_phys(struct gpu_model *gm, phys_addr_t pa)
 {
-	if (pfn_valid(PHYS_PFN(pa)) && page_ref_count(pfn_to_page(PHYS_PFN(pa))) > 0)
+	if (pfn_valid(PHYS_PFN(pa)) && page_count(pfn_to_page(PHYS_PFN(pa))) > 0)
 		return phys_to_virt(pa);
 
 	gm->bad_accesses++;
@@ -224,6 +231,22 @@ static void gpu_model_withdraw(struct gpu_model *gm)
 		cmpxchg(&gpu_models[i], gm, NULL);
 }
 
+/* Addresses that are nobody else's. There is no way for a module to get them without pages behind them: one will do. */
+static void __iomem *gpu_model_window(size_t size)
+{
+	unsigned int i, n = DIV_ROUND_UP(size, PAGE_SIZE);
+	struct page **pages = kvmalloc_array(n, sizeof(*pages), GFP_KERNEL);
+	void *window;
+
+	if (!pages)
+		return NULL;
+	for (i = 0; i < n; i++)
+		pages[i] = ZERO_PAGE(0);
+	window = vmap(pages, n, VM_MAP, PAGE_KERNEL_RO);
+	kvfree(pages);
+	return (void __iomem *)window;
+}
+
 /* Everything that the model needs while it runs is allocated here. The device comes last: its driver may probe at once. */
 int gpu_model_register(struct gpu_model *gm, const struct gpu_model_desc *desc)
 {
@@ -242,7 +265,7 @@ int gpu_model_register(struct gpu_model *gm, const struct gpu_model_desc *desc)
 	if (!gm->counters)
 		return -ENOMEM;
 
-	gm->window = (void __iomem *)vzalloc(desc->mmio_size);
+	gm->window = gpu_model_window(desc->mmio_size);
 	if (!gm->window) {
 		ret = -ENOMEM;
 		goto err_counters;
@@ -280,7 +303,7 @@ err_worker:
 err_irqs:
 	gpu_model_irqs_fini(gm);
 err_window:
-	vfree((void __force *)gm->window);
+	vunmap((void __force *)gm->window);
 err_counters:
 	kfree(gm->counters);
 	return ret;
@@ -294,7 +317,7 @@ void gpu_model_unregister(struct gpu_model *gm)
 	gpu_model_withdraw(gm);
 	kthread_stop(gm->worker);
 	gpu_model_irqs_fini(gm);
-	vfree((void __force *)gm->window);
+	vunmap((void __force *)gm->window);
 	kfree(gm->counters);
 }
 EXPORT_SYMBOL_GPL(gpu_model_unregister);

@@ -8,6 +8,7 @@
 #ifndef GPU_MODEL_SHIM_H
 #define GPU_MODEL_SHIM_H
 
+#include <linux/firmware.h>
 #include <linux/io.h>
 #include <linux/jiffies.h>
 #include <linux/platform_device.h>
@@ -16,7 +17,10 @@
 u32 gpu_model_readl(const volatile void __iomem *addr);
 void gpu_model_writel(u32 val, volatile void __iomem *addr);
 void __iomem *gpu_model_ioremap_resource(struct platform_device *pdev, unsigned int index);
+void __iomem *gpu_model_get_and_ioremap_resource(struct platform_device *pdev, unsigned int index, struct resource **res);
 unsigned int gpu_model_sched_timeout_ms(void);
+int gpu_model_request_firmware(const struct firmware **fw, const char *name, struct device *dev);
+void gpu_model_release_firmware(const struct firmware *fw);
 
 #undef readl
 #undef readl_relaxed
@@ -27,7 +31,14 @@ unsigned int gpu_model_sched_timeout_ms(void);
 #define writel			gpu_model_writel
 #define writel_relaxed		gpu_model_writel
 
-#define devm_platform_ioremap_resource	gpu_model_ioremap_resource
+#define devm_platform_ioremap_resource		gpu_model_ioremap_resource
+#define devm_platform_get_and_ioremap_resource	gpu_model_get_and_ioremap_resource
+
+/* A kernel without CONFIG_FW_LOADER refuses every request for firmware, though the file is there. */
+#ifndef CONFIG_FW_LOADER
+#define request_firmware	gpu_model_request_firmware
+#define release_firmware	gpu_model_release_firmware
+#endif
 
 /*
  * drm_sched_init() has changed its arguments several times, but the scheduler has always kept the timeout in the same

@@ -136,20 +136,6 @@ static inline struct mali_jm *to_mali_jm(struct gpu_model *gm)
 	return container_of(gm, struct mali_jm, gm);
 }
 
-/* One half of a 64-bit register; LO registers lie at multiples of 8. */
-static inline u32 mali_half(u64 val, u32 reg)
-{
-	return reg & 4 ? upper_32_bits(val) : lower_32_bits(val);
-}
-
-static inline void mali_set_half(u64 *val, u32 reg, u32 half)
-{
-	if (reg & 4)
-		*val = (*val & GENMASK_ULL(31, 0)) | (u64)half << 32;
-	else
-		*val = (*val & GENMASK_ULL(63, 32)) | half;
-}
-
 u32 mali_gpu_read(struct mali_jm *jm, u32 reg);
 void mali_gpu_write(struct mali_jm *jm, u32 reg, u32 val);
 u64 mali_gpu_cycles(struct mali_jm *jm);

@@ -167,19 +167,19 @@ u32 mali_gpu_read(struct mali_jm *jm, u32 reg)
 		return jm->gpu.flush_id;
 	case GPU_CYCLE_COUNT_LO:
 	case GPU_CYCLE_COUNT_HI:
-		return mali_half(mali_gpu_cycles(jm), reg);
+		return gpu_model_half(mali_gpu_cycles(jm), reg);
 	case GPU_TIMESTAMP_LO:
 	case GPU_TIMESTAMP_HI:
-		return mali_half(ktime_get_mono_fast_ns(), reg);
+		return gpu_model_half(ktime_get_mono_fast_ns(), reg);
 	case SHADER_READY_LO:
 	case SHADER_READY_LO + 4:
-		return mali_half(jm->gpu.shader_ready, reg);
+		return gpu_model_half(jm->gpu.shader_ready, reg);
 	case TILER_READY_LO:
 	case TILER_READY_LO + 4:
-		return mali_half(jm->gpu.tiler_ready, reg);
+		return gpu_model_half(jm->gpu.tiler_ready, reg);
 	case L2_READY_LO:
 	case L2_READY_LO + 4:
-		return mali_half(jm->gpu.l2_ready, reg);
+		return gpu_model_half(jm->gpu.l2_ready, reg);
 	default:
 		gpu_model_unsupported(&jm->gm, "read of GPU register 0x%x", reg);
 		return 0;

@@ -415,23 +415,23 @@ static u32 mali_js_slot_read(struct mali_jm *jm, unsigned int n, u32 reg)
 	switch (reg) {
 	case JS_HEAD_LO:
 	case JS_HEAD_HI:
-		return mali_half(js->head, reg);
+		return gpu_model_half(js->head, reg);
 	case JS_TAIL_LO:
 	case JS_TAIL_HI:
-		return mali_half(js->tail, reg);
+		return gpu_model_half(js->tail, reg);
 	case JS_AFFINITY_LO:
 	case JS_AFFINITY_HI:
-		return mali_half(js->affinity, reg);
+		return gpu_model_half(js->affinity, reg);
 	case JS_CONFIG:
 		return js->config;
 	case JS_STATUS:
 		return js->status;
 	case JS_HEAD_NEXT_LO:
 	case JS_HEAD_NEXT_HI:
-		return mali_half(js->head_next, reg);
+		return gpu_model_half(js->head_next, reg);
 	case JS_AFFINITY_NEXT_LO:
 	case JS_AFFINITY_NEXT_HI:
-		return mali_half(js->affinity_next, reg);
+		return gpu_model_half(js->affinity_next, reg);
 	case JS_CONFIG_NEXT:
 		return js->config_next;
 	case JS_COMMAND_NEXT:
@@ -454,11 +454,11 @@ static void mali_js_slot_write(struct mali_jm *jm, unsigned int n, u32 reg, u32 
 		break;
 	case JS_HEAD_NEXT_LO:
 	case JS_HEAD_NEXT_HI:
-		mali_set_half(&js->head_next, reg, val);
+		gpu_model_set_half(&js->head_next, reg, val);
 		break;
 	case JS_AFFINITY_NEXT_LO:
 	case JS_AFFINITY_NEXT_HI:
-		mali_set_half(&js->affinity_next, reg, val);
+		gpu_model_set_half(&js->affinity_next, reg, val);
 		break;
 	case JS_CONFIG_NEXT:
 		js->config_next = val;

@@ -240,18 +240,18 @@ static u32 mali_mmu_as_read(struct mali_jm *jm, u32 n, u32 reg)
 	switch (reg) {
 	case AS_TRANSTAB_LO:
 	case AS_TRANSTAB_HI:
-		return mali_half(as->transtab, reg);
+		return gpu_model_half(as->transtab, reg);
 	case AS_MEMATTR_LO:
 	case AS_MEMATTR_HI:
-		return mali_half(as->memattr, reg);
+		return gpu_model_half(as->memattr, reg);
 	case AS_LOCKADDR_LO:
 	case AS_LOCKADDR_HI:
-		return mali_half(as->lockaddr, reg);
+		return gpu_model_half(as->lockaddr, reg);
 	case AS_FAULTSTATUS:
 		return as->faultstatus;
 	case AS_FAULTADDRESS_LO:
 	case AS_FAULTADDRESS_HI:
-		return mali_half(as->faultaddress, reg);
+		return gpu_model_half(as->faultaddress, reg);
 	case AS_STATUS:
 		return 0;
 	default:
@@ -267,15 +267,15 @@ static void mali_mmu_as_write(struct mali_jm *jm, u32 n, u32 reg, u32 val)
 	switch (reg) {
 	case AS_TRANSTAB_LO:
 	case AS_TRANSTAB_HI:
-		mali_set_half(&as->transtab, reg, val);
+		gpu_model_set_half(&as->transtab, reg, val);
 		break;
 	case AS_MEMATTR_LO:
 	case AS_MEMATTR_HI:
-		mali_set_half(&as->memattr, reg, val);
+		gpu_model_set_half(&as->memattr, reg, val);
 		break;
 	case AS_LOCKADDR_LO:
 	case AS_LOCKADDR_HI:
-		mali_set_half(&as->lockaddr, reg, val);
+		gpu_model_set_half(&as->lockaddr, reg, val);
 		break;
 	case AS_COMMAND:
 		mali_mmu_command(jm, n, val);

@@ -1,0 +1,364 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Model of a CSF Mali: the MMU (address spaces, page-table walks, TLB, faults).
+ *
+ * A translation fault is final for panthor: it disables the address space and ends the groups on it. So an access that
+ * faults just fails; who made it stalls until csf_as_unmapped(). An address space holds one fault at a time.
+ *
+ * Translations stay in a TLB until a command covers them, so a driver that unmaps and does not flush leaves the GPU with
+ * access to memory that may have been freed, which gpu_model_phys() then sees. What has no translation is never cached.
+ *
+ * [A] FLUSH_* and UNLOCK act on the locked region and unlock it; with nothing locked they act on the whole address
+ * space. UPDATE flushes all of it. While a region is locked no stream runs (csf_work()); what the MCU itself does at a
+ * doorbell goes on, since the driver holds nothing locked while it changes page tables: it changes them, and then locks
+ * and flushes.
+ * AS_STATUS reads 0, since commands are complete when the write returns. NOEXEC and memory attributes are not looked at.
+ */
+#include <linux/bitfield.h>
+
+#include "mali_csf.h"
+
+#define CSF_PAGE_SHIFT		12
+#define CSF_PAGE_SIZE		BIT(CSF_PAGE_SHIFT)
+#define CSF_LEVELS		4
+#define CSF_VA_BITS		48
+#define CSF_WALK_AGAIN		1
+
+static unsigned int csf_mmu_shift(unsigned int level)
+{
+	return CSF_PAGE_SHIFT + 9 * (CSF_LEVELS - 1 - level);
+}
+
+/*
+ * Finds the entry that maps VA, as an entry for a single page. Returns 0, an exception code, or CSF_WALK_AGAIN.
+ *
+ * io-pgtable-arm.c frees a table when it clears the entry that points to it, and the driver flushes only then: so what
+ * was read from a table counts only if its entry still stands. The tables are slab objects, and may be read after their
+ * end without harm: KASAN is not asked.
+ */
+static u32 csf_mmu_walk_once(struct mali_csf *csf, u64 root, u64 va, enum csf_access access, u64 *page_pte)
+{
+	u64 table = root & CSF_PTE_ADDRESS;
+	u64 *above = NULL, above_pte = 0;
+	unsigned int level;
+
+	if (va >> CSF_VA_BITS)
+		return CSF_EXCEPTION_TRANSLATION_FAULT(0);
+
+	for (level = 0; level < CSF_LEVELS; level++) {
+		bool last = level == CSF_LEVELS - 1;
+		unsigned int shift = csf_mmu_shift(level);
+		u64 *entries = gpu_model_phys(&csf->gm, table);
+		u64 pte, type;
+
+		if (!entries)
+			return CSF_EXCEPTION_GPU_BUS_FAULT;
+		entries += (va >> shift) & 511;
+		pte = READ_ONCE_NOCHECK(*entries);
+		if (above && READ_ONCE_NOCHECK(*above) != above_pte)
+			return CSF_WALK_AGAIN;
+
+		type = FIELD_GET(CSF_PTE_TYPE, pte);
+		if (!last && type == CSF_PTE_TYPE_TABLE) {
+			table = pte & CSF_PTE_ADDRESS;
+			above = entries;
+			above_pte = pte;
+			continue;
+		}
+		/* Leaves of 2 MiB and 4 KiB; the driver makes no others. */
+		if (last ? type != CSF_PTE_TYPE_PAGE : level != CSF_LEVELS - 2 || type != CSF_PTE_TYPE_BLOCK)
+			return CSF_EXCEPTION_TRANSLATION_FAULT(level);
+		if (!(pte & CSF_PTE_ACCESSED))
+			return CSF_EXCEPTION_ACCESS_FLAG(level);
+		if (access == CSF_WRITE && (pte & CSF_PTE_READ_ONLY))
+			return CSF_EXCEPTION_PERM_FAULT(level);
+
+		*page_pte = pte | (va & GENMASK_ULL(shift - 1, CSF_PAGE_SHIFT));
+		return 0;
+	}
+	return CSF_EXCEPTION_TRANSLATION_FAULT(CSF_LEVELS - 1);
+}
+
+static u32 csf_mmu_translate(struct mali_csf *csf, struct csf_as *as, u64 va, enum csf_access access, u64 *pte)
+{
+	struct csf_tlb_entry *entry = &as->tlb[(va >> CSF_PAGE_SHIFT) % CSF_TLB_ENTRIES];
+	u64 page = va & ~(u64)(CSF_PAGE_SIZE - 1);
+	u32 exception;
+
+	if (entry->pte && entry->va == page && !(access == CSF_WRITE && (entry->pte & CSF_PTE_READ_ONLY))) {
+		csf->gm.counters[CSF_TLB_HITS]++;
+		*pte = entry->pte;
+		return 0;
+	}
+
+	do {
+		exception = csf_mmu_walk_once(csf, as->root, va, access, pte);
+	} while (exception == CSF_WALK_AGAIN);
+	if (!exception) {
+		entry->va = page;
+		entry->pte = *pte;
+	}
+	return exception;
+}
+
+static void csf_mmu_tlb_flush(struct csf_as *as, u64 first, u64 last)
+{
+	unsigned int i;
+
+	for (i = 0; i < CSF_TLB_ENTRIES; i++) {
+		if (as->tlb[i].va >= first && as->tlb[i].va <= last)
+			as->tlb[i].pte = 0;
+	}
+}
+
+bool csf_as_enabled(const struct mali_csf *csf, u32 as)
+{
+	return as < csf->num_as && FIELD_GET(AS_TRANSCFG_MODE, csf->as[as].config) == AS_TRANSCFG_MODE_AARCH64_4K;
+}
+
+bool csf_mmu_locked(const struct mali_csf *csf)
+{
+	unsigned int i;
+
+	for (i = 0; i < csf->num_as; i++) {
+		if (csf->as[i].locked)
+			return true;
+	}
+	return false;
+}
+
+static void csf_mmu_raise(struct mali_csf *csf, u32 n, u64 va, u32 exception, enum csf_access access)
+{
+	struct csf_as *as = &csf->as[n];
+
+	if (csf->gm.unanswered & BIT(n))
+		return;
+	as->faultstatus = exception | access << 8;
+	as->faultaddress = va;
+	WRITE_ONCE(csf->gm.unanswered, csf->gm.unanswered | BIT(n));
+	csf->gm.counters[CSF_MMU_FAULTS]++;
+	gpu_model_irq_post(&csf->gm.irqs[CSF_IRQ_MMU], BIT(n), false);
+}
+
+/* Where VA lies, for an access that ends before the next page does; NULL with or without a fault raised. */
+static void *csf_mmu_at(struct mali_csf *csf, u32 n, u64 va, enum csf_access access, bool raise)
+{
+	void *page = NULL;
+	u32 exception;
+	u64 pte;
+
+	exception = csf_mmu_translate(csf, &csf->as[n], va, access, &pte);
+	if (!exception) {
+		page = gpu_model_phys(&csf->gm, (pte & CSF_PTE_ADDRESS) | (va & (CSF_PAGE_SIZE - 1)));
+		exception = CSF_EXCEPTION_GPU_BUS_FAULT;
+	}
+	if (!page && raise)
+		csf_mmu_raise(csf, n, va, exception, access);
+	return page;
+}
+
+/* All is translated before anything is copied. */
+static bool csf_mmu_copy(struct mali_csf *csf, u32 n, u64 va, void *buf, size_t len, enum csf_access access, bool raise)
+{
+	size_t done, part;
+
+	if (!csf_as_enabled(csf, n))
+		return false;
+
+	for (done = 0; done < len; done += part) {
+		part = min_t(size_t, len - done, CSF_PAGE_SIZE - ((va + done) & (CSF_PAGE_SIZE - 1)));
+		if (!csf_mmu_at(csf, n, va + done, access, raise))
+			return false;
+	}
+	for (done = 0; done < len; done += part) {
+		void *at = csf_mmu_at(csf, n, va + done, access, raise);
+
+		part = min_t(size_t, len - done, CSF_PAGE_SIZE - ((va + done) & (CSF_PAGE_SIZE - 1)));
+		if (!at)
+			return false;	/* unmapped this moment, by another CPU */
+		if (access == CSF_WRITE)
+			memcpy(at, buf + done, part);
+		else
+			memcpy(buf + done, at, part);
+	}
+	return true;
+}
+
+bool csf_read(struct mali_csf *csf, u32 as, u64 va, void *buf, size_t len)
+{
+	return csf_mmu_copy(csf, as, va, buf, len, CSF_READ, true);
+}
+
+bool csf_write(struct mali_csf *csf, u32 as, u64 va, const void *buf, size_t len)
+{
+	return csf_mmu_copy(csf, as, va, (void *)buf, len, CSF_WRITE, true);
+}
+
+bool csf_peek(struct mali_csf *csf, u32 as, u64 va, void *buf, size_t len)
+{
+	return csf_mmu_copy(csf, as, va, buf, len, CSF_READ, false);
+}
+
+static void csf_mmu_lock(struct csf_as *as)
+{
+	u64 inside = GENMASK_ULL(FIELD_GET(AS_LOCKADDR_WIDTH, as->lockaddr), 0);
+
+	as->locked = true;
+	as->lock_first = as->lockaddr & ~inside & ~(u64)AS_LOCKADDR_WIDTH;
+	as->lock_last = as->lock_first | inside;
+}
+
+static void csf_mmu_flush_and_unlock(struct csf_as *as)
+{
+	if (as->locked)
+		csf_mmu_tlb_flush(as, as->lock_first, as->lock_last);
+	else
+		csf_mmu_tlb_flush(as, 0, U64_MAX);
+	as->locked = false;
+}
+
+static void csf_mmu_update(struct mali_csf *csf, u32 n)
+{
+	struct csf_as *as = &csf->as[n];
+	u32 mode = FIELD_GET(AS_TRANSCFG_MODE, as->transcfg);
+
+	as->root = as->transtab;
+	as->config = as->transcfg;
+	as->locked = false;
+	csf_mmu_tlb_flush(as, 0, U64_MAX);
+	WRITE_ONCE(csf->gm.unanswered, csf->gm.unanswered & ~BIT(n));
+
+	if (mode == AS_TRANSCFG_MODE_AARCH64_4K) {
+		csf->gm.counters[CSF_AS_ENABLED]++;
+		if (FIELD_GET(AS_TRANSCFG_INA_BITS, as->transcfg) != 55 - CSF_VA_BITS)
+			gpu_model_unsupported(&csf->gm, "a size of addresses: TRANSCFG 0x%llx", as->transcfg);
+	} else {
+		if (mode != AS_TRANSCFG_MODE_UNMAPPED)
+			gpu_model_unsupported(&csf->gm, "address mode %u", mode);
+		csf_as_unmapped(csf, n);
+	}
+}
+
+static void csf_mmu_command(struct mali_csf *csf, u32 n, u32 cmd)
+{
+	struct csf_as *as = &csf->as[n];
+	u64 unused;
+
+	if (as->stuck || gpu_model_fault_hit(&csf->gm, CSF_FAULT_STICK_AS, &unused)) {
+		as->stuck = true;
+		return;
+	}
+
+	switch (cmd) {
+	case AS_COMMAND_NOP:
+		break;
+	case AS_COMMAND_UPDATE:
+		csf_mmu_update(csf, n);
+		break;
+	case AS_COMMAND_LOCK:
+		csf_mmu_lock(as);
+		break;
+	case AS_COMMAND_UNLOCK:
+	case AS_COMMAND_FLUSH_PT:
+	case AS_COMMAND_FLUSH_MEM:
+		csf_mmu_flush_and_unlock(as);
+		break;
+	default:
+		gpu_model_unsupported(&csf->gm, "command %u on address space %u", cmd, n);
+	}
+	gpu_model_kick(&csf->gm);
+}
+
+void csf_mmu_reset(struct mali_csf *csf)
+{
+	memset(csf->as, 0, sizeof(csf->as));
+	WRITE_ONCE(csf->gm.unanswered, 0);
+}
+
+static u32 csf_mmu_as_read(struct mali_csf *csf, u32 n, u32 reg)
+{
+	struct csf_as *as = &csf->as[n];
+
+	switch (reg) {
+	case AS_TRANSTAB_LO:
+	case AS_TRANSTAB_HI:
+		return gpu_model_half(as->transtab, reg);
+	case AS_MEMATTR_LO:
+	case AS_MEMATTR_HI:
+		return gpu_model_half(as->memattr, reg);
+	case AS_LOCKADDR_LO:
+	case AS_LOCKADDR_HI:
+		return gpu_model_half(as->lockaddr, reg);
+	case AS_FAULTSTATUS:
+		return as->faultstatus;
+	case AS_FAULTADDRESS_LO:
+	case AS_FAULTADDRESS_HI:
+		return gpu_model_half(as->faultaddress, reg);
+	case AS_STATUS:
+		return as->stuck ? AS_STATUS_ACTIVE : 0;
+	case AS_TRANSCFG_LO:
+	case AS_TRANSCFG_HI:
+		return gpu_model_half(as->transcfg, reg);
+	case AS_FAULTEXTRA_LO:
+	case AS_FAULTEXTRA_HI:
+		return 0;
+	default:
+		gpu_model_unsupported(&csf->gm, "read of register 0x%x of address space %u", reg, n);
+		return 0;
+	}
+}
+
+static void csf_mmu_as_write(struct mali_csf *csf, u32 n, u32 reg, u32 val)
+{
+	struct csf_as *as = &csf->as[n];
+
+	switch (reg) {
+	case AS_TRANSTAB_LO:
+	case AS_TRANSTAB_HI:
+		gpu_model_set_half(&as->transtab, reg, val);
+		break;
+	case AS_MEMATTR_LO:
+	case AS_MEMATTR_HI:
+		gpu_model_set_half(&as->memattr, reg, val);
+		break;
+	case AS_LOCKADDR_LO:
+	case AS_LOCKADDR_HI:
+		gpu_model_set_half(&as->lockaddr, reg, val);
+		break;
+	case AS_TRANSCFG_LO:
+	case AS_TRANSCFG_HI:
+		gpu_model_set_half(&as->transcfg, reg, val);
+		break;
+	case AS_COMMAND:
+		csf_mmu_command(csf, n, val);
+		break;
+	default:
+		gpu_model_unsupported(&csf->gm, "write of 0x%x to register 0x%x of address space %u", val, reg, n);
+	}
+}
+
+static bool csf_mmu_is_as(const struct mali_csf *csf, u32 reg)
+{
+	return reg >= MMU_AS_BASE && reg < MMU_AS(csf->num_as, 0);
+}
+
+u32 csf_mmu_read(struct mali_csf *csf, u32 reg)
+{
+	if (reg <= MMU_INT + GPU_MODEL_IRQ_STAT)
+		return gpu_model_irq_read(&csf->gm.irqs[CSF_IRQ_MMU], reg - MMU_INT);
+	if (csf_mmu_is_as(csf, reg))
+		return csf_mmu_as_read(csf, (reg - MMU_AS_BASE) / MMU_AS_STRIDE, reg % MMU_AS_STRIDE);
+
+	gpu_model_unsupported(&csf->gm, "read of MMU register 0x%x", reg);
+	return 0;
+}
+
+void csf_mmu_write(struct mali_csf *csf, u32 reg, u32 val)
+{
+	if (reg <= MMU_INT + GPU_MODEL_IRQ_STAT)
+		gpu_model_irq_write(&csf->gm.irqs[CSF_IRQ_MMU], reg - MMU_INT, val);
+	else if (csf_mmu_is_as(csf, reg))
+		csf_mmu_as_write(csf, (reg - MMU_AS_BASE) / MMU_AS_STRIDE, reg % MMU_AS_STRIDE, val);
+	else
+		gpu_model_unsupported(&csf->gm, "write of 0x%x to MMU register 0x%x", val, reg);
+}
