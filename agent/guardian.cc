@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "agent/clock.h"
+#include "agent/detectors.h"
 #include "agent/environment.h"
 #include "agent/file_sender.h"
 #include "agent/kmemleak.h"
@@ -70,6 +71,11 @@ public:
 	void run()
 	{
 		static_cast<void>(leaks_.begin()); /* an error stands in its report */
+		if (Status status = set_detectors(seat_.root, request_.detectors_s, journal_); !status) {
+			control_.fail(status.error().code, status.error().reason);
+			release();
+			return;
+		}
 		for (auto &injector : injectors_)
 			if (Status status = injector->prepare(seat_); !status) {
 				control_.fail(status.error().code, status.error().reason);

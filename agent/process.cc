@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "agent/clock.h"
+#include "agent/root.h"
 #include "agent/unique_fd.h"
 
 namespace drmsqueeze
@@ -37,6 +38,14 @@ void set_oom_score_adj(int value)
 	std::string text = std::to_string(value);
 	if (fd.valid() && write(fd.get(), text.data(), text.size()) < 0)
 		return;
+}
+
+bool is_alive(pid_t pid)
+{
+	auto stat = Root().read("/proc/" + std::to_string(pid) + "/stat");
+	/* PID (COMM) STATE ..., and a COMM may hold anything (proc(5)). */
+	size_t end = stat ? stat->rfind(") ") : std::string::npos;
+	return end != std::string::npos && end + 2 < stat->size() && (*stat)[end + 2] != 'Z';
 }
 
 bool kill_and_reap(pid_t pid, int64_t limit_ns)

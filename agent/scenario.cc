@@ -2,6 +2,7 @@
 #include "agent/scenario.h"
 
 #include "agent/clock.h"
+#include "agent/detectors.h"
 
 namespace drmsqueeze
 {
@@ -96,6 +97,13 @@ Request parse_request(std::string_view text)
 		JsonReader limits = reader.object("witness_limits_ms");
 		request.no_progress_ns = static_cast<int64_t>(limits.number("no_progress", 1, kMaxMs) * kNsPerMs);
 		request.d_state_ns = static_cast<int64_t>(limits.number("d_state", 1, kMaxMs) * kNsPerMs);
+		limits.finish();
+	}
+	if (reader.has("detectors_s")) {
+		JsonReader limits = reader.object("detectors_s");
+		for (const Detector &detector : kDetectors)
+			if (limits.has(detector.name))
+				request.detectors_s[detector.name] = limits.integer(detector.name, 1, kMostDetectorS);
 		limits.finish();
 	}
 	reader.finish();

@@ -2,6 +2,7 @@
 /* The request that the harness leaves in the ring: a scenario as resolved, one level, and final times. */
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -41,8 +42,9 @@ struct Request {
 	int64_t deadline_ns = 0; /* from intent */
 	int64_t grace_ns = 0;    /* after the release */
 	/* Limits of witnesses, staggered by the harness so that a late fence comes first (its limits.py). */
-	int64_t no_progress_ns = INT64_MAX; /* since a job last ended */
-	int64_t d_state_ns = INT64_MAX;     /* that a task stays in one sleep */
+	int64_t no_progress_ns = INT64_MAX;          /* since a job last ended */
+	int64_t d_state_ns = INT64_MAX;              /* that a task stays in one sleep */
+	std::map<std::string, uint64_t> detectors_s; /* limits of the kernel's own (agent/detectors.h), by name */
 };
 
 /** Throws ScenarioError. */

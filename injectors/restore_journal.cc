@@ -18,6 +18,7 @@ namespace
 {
 
 constexpr const char *kSchema = "drmsqueeze.restore/1";
+constexpr const char *kBootId = "/proc/sys/kernel/random/boot_id";
 
 Error error_at(const std::string &file, const char *doing)
 {
@@ -59,17 +60,25 @@ Result<RestoreJournal> RestoreJournal::load(std::string file, std::vector<std::s
 	if (!document.is_object() || document.value("schema", "") != kSchema || !document["knobs"].is_array())
 		return Error{EBADMSG, file + ": not a restore journal"};
 	RestoreJournal journal(std::move(file));
-	for (const auto &entry : document.value("cgroups", nlohmann::json::array()))
+	auto boot_id = Root().read(kBootId);
+	journal.rebooted_ = document.contains("boot_id") && boot_id && document["boot_id"] != trimmed(*boot_id);
+	/* None of its cgroups and marked tasks are left then, and those of the same name are not ours. */
+	auto made = journal.rebooted_ ? nlohmann::json::array() : document.value("cgroups", nlohmann::json::array());
+	for (const auto &entry : made)
 		journal.cgroups_.push_back(
 			{entry.value("path", ""), entry.value("control", ""), entry.value("saved", "")});
 	auto keep = [&](auto opened, const std::string &path) {
 		if (opened)
 			journal.changes_.emplace_back(std::move(*opened));
-		else if (opened.error().code != ENOENT || !journal.may_be_gone(path))
+		else if (opened.error().code != ENOENT || !(journal.rebooted_ || journal.may_be_gone(path)))
 			lost.push_back(opened.error().reason);
 	};
 	for (const auto &entry : document["knobs"]) {
 		std::string path = entry.value("path", "");
+		bool of_tasks = entry.contains("marked_before") ||
+				(path.starts_with("/proc/") && !path.starts_with("/proc/sys/"));
+		if (journal.rebooted_ && of_tasks)
+			continue;
 		if (entry.contains("added")) {
 			keep(ListEntry::reopen(path, entry.value("added", "")), path);
 		} else if (entry.contains("marked_before")) {
@@ -203,7 +212,10 @@ Status RestoreJournal::save()
 	auto made = nlohmann::json::array();
 	for (const MadeCgroup &cgroup : cgroups_)
 		made.push_back({{"path", cgroup.path}, {"control", cgroup.control}, {"saved", cgroup.saved}});
-	std::string text = nlohmann::json{{"schema", kSchema}, {"knobs", list}, {"cgroups", made}}.dump(1) + "\n";
+	nlohmann::json document{{"schema", kSchema}, {"knobs", list}, {"cgroups", made}};
+	if (auto boot_id = Root().read(kBootId))
+		document["boot_id"] = trimmed(*boot_id);
+	std::string text = document.dump(1) + "\n";
 
 	/* Renamed into place: a reader finds the old journal or the new one, never half of one. */
 	std::string fresh = file_ + ".new";

@@ -25,7 +25,10 @@ public:
 	/** @file need not exist; a file that does is what an earlier run has left behind, and EBUSY. */
 	static Result<RestoreJournal> create(std::string file);
 
-	/** What a journal on disk says; files that can no longer be opened are in @lost. */
+	/**
+	 * What a journal on disk says; files that can no longer be opened are in @lost. After a reboot those that are
+	 * gone need nothing, and the others get what they had before the run: the machine's owner may have set it.
+	 */
 	static Result<RestoreJournal> load(std::string file, std::vector<std::string> &lost);
 
 	/** Saves, journals, writes, reads back. */
@@ -72,6 +75,8 @@ private:
 	std::vector<std::string> failed_;
 	bool on_disk_ = false;
 	bool incomplete_ = false; /* the file names knobs that could not be opened */
+	bool rebooted_ =
+		false; /* the file is of an earlier boot: what is not there any more was not turned in this one */
 };
 
 } // namespace drmsqueeze

@@ -42,7 +42,8 @@ from drmsqueeze import (
     user_kernels,
 )
 from drmsqueeze.errors import DrmsqueezeError, InfrastructureError, UsageError
-from drmsqueeze.machines import vm
+from drmsqueeze.machines import board_file, vm
+from drmsqueeze.machines.board import BoardSite
 
 # From best to worst: the exit code of many runs is that of the worst.
 WORSE = (Status.PASS, Status.SKIP, Status.FAIL, Status.ERROR)
@@ -78,9 +79,8 @@ class _Progress:
         self._shown.advance(1, nodeid.rsplit("::", 1)[-1])
 
 
-def carry_out(plan_files: Sequence[Path], lab: execute.Lab, junit: Path, title: str) -> None:
-    """Carry out plans under pytest, with progress. Outcomes are in the run directories afterwards."""
-    plans = [plan.Plan.load(path) for path in plan_files]
+def _prepare_lab(plans: Sequence[plan.Plan], lab: execute.Lab) -> int:
+    """Build what the plans need in the VM, say what kind of machine that is, and return how many runs go side by side."""
     arms = [(kernel, one.scenario) for one in plans for kernel in one.arms.values()]
     for kernel, one_scenario in arms:
         execute.refuse_unsuitable(kernel, one_scenario)
@@ -96,11 +96,28 @@ def carry_out(plan_files: Sequence[Path], lab: execute.Lab, junit: Path, title: 
                   default=None)
     if at_once:
         progress.say(f"guests at once: {at_once.guests} ({at_once.why})")
+    return at_once.guests if at_once else 1
+
+
+def _prepare_board(plans: Sequence[plan.Plan], board: BoardSite) -> int:
+    """Refuse what cannot be run on this board before anything is."""
+    for one in plans:
+        board.suited(one.scenario)
+        for kernel in one.arms.values():
+            board.refuse_kernel(kernel)
+    progress.say(f"machine: {board.name}")
+    return 1
+
+
+def carry_out(plan_files: Sequence[Path], site: execute.Lab | BoardSite, junit: Path, title: str) -> None:
+    """Carry out plans under pytest, with progress. Outcomes are in the run directories afterwards."""
+    plans = [plan.Plan.load(path) for path in plan_files]
+    at_once = _prepare_board(plans, site) if isinstance(site, BoardSite) else _prepare_lab(plans, site)
 
     class Session:
         def pytest_configure(self, config: pytest.Config) -> None:
-            config.stash[pytest_plugin.LAB] = lab
-            config.stash[pytest_plugin.AT_ONCE] = at_once.guests if at_once else 1
+            config.stash[pytest_plugin.LAB] = site
+            config.stash[pytest_plugin.AT_ONCE] = at_once
 
     began = time.monotonic()
     with progress.step(title, sum(len(one.order) for one in plans)) as shown:
@@ -141,13 +158,35 @@ def _runs_table(runs: Sequence[tuple[str, Run]]) -> Table:
     return table
 
 
+def _board(machine: str) -> BoardSite | None:
+    """The board whose file this is; None for the VM. Raises UsageError."""
+    return None if machine == "vm" else BoardSite(board_file.load(Path(machine)))
+
+
+def _do_board(args: argparse.Namespace) -> int:
+    """Whether a board can be used, or what runs have left on it put back."""
+    site = BoardSite(board_file.load(args.file))
+    look = site.restore() if args.what == "restore" else site.check()
+    left = ", with knobs that a run left turned" if look.journal and args.what == "check" else ""
+    out.print(f"{site.name}: {look.release} on {look.architecture}, a test target{left}", markup=False)
+    return 0
+
+
 def _do_run(args: argparse.Namespace) -> int:
     scenarios = [scenario.load(path) for path in args.configs]
     names = [one.name for one in scenarios]
     if len(set(names)) != len(names):
         raise UsageError("two of these scenarios have the same name: " + ", ".join(names))
+    board = _board(args.machine)
+    kernel = args.kernel or (board_file.RUNNING if board else "lab")
+    if board and args.record:
+        raise UsageError("--record is QEMU's: a board cannot be recorded")
     for one in scenarios:
-        execute.refuse_unsuitable(args.kernel, one)
+        if board:
+            board.suited(one)
+            board.refuse_kernel(kernel)
+        else:
+            execute.refuse_unsuitable(kernel, one)
     if args.record:
         for one in scenarios:
             for line in exact.restrictions(one):
@@ -156,9 +195,9 @@ def _do_run(args: argparse.Namespace) -> int:
     plan_files = []
     for one in scenarios:
         path = directory / one.name / "plan.json"
-        plan.make("run", one, [args.kernel], args.runs, args.seed).write(path)
+        plan.make("run", one, [kernel], args.runs, args.seed).write(path)
         plan_files.append(path)
-    carry_out(plan_files, execute.Lab(record=args.record), directory / "junit.xml", "runs")
+    carry_out(plan_files, board or execute.Lab(record=args.record), directory / "junit.xml", "runs")
     return _conclude_runs(directory, plan_files)
 
 
@@ -411,7 +450,7 @@ def _do_list(args: argparse.Namespace) -> int:
 
     tables: dict[str, Callable[[], list[tuple[str, str]]]] = {
         "configs": configs, "stressors": lambda: kinds("stressors"), "injectors": lambda: kinds("injectors"),
-        "kernels": kernel_list, "machines": lambda: [("vm", "a QEMU guest with the GPU models")],
+        "kernels": kernel_list, "machines": lambda: [("vm", "a QEMU guest with the GPU models"), ("FILE", "a board, by its file: docs/boards.md")],
         "rules": lambda: [(rule.name, rule.describe()) for rule in RULES],
     }
     table = Table(box=None, show_header=False, pad_edge=False)
@@ -488,8 +527,8 @@ def _parser() -> argparse.ArgumentParser:
     lists.add_argument("what", choices=("configs", "stressors", "injectors", "kernels", "machines", "rules"))
     run = command("run", _do_run, "run scenarios on one kernel")
     run.add_argument("configs", nargs="+", type=Path, metavar="CONFIG")
-    run.add_argument("--kernel", default="lab", metavar="K", help="lab, lab-6.1, lab-debug or one of yours (lab add), alone or with variants: lab+panfrost-nowait")
-    run.add_argument("--machine", choices=("vm",), default="vm")
+    run.add_argument("--kernel", metavar="K", help="default: lab, on a board the one that runs; lab-6.1, lab-debug or one of yours (lab add), alone or with variants: lab+panfrost-nowait")
+    run.add_argument("--machine", default="vm", metavar="vm|FILE", help="vm, or the file of a board (docs/boards.md)")
     run.add_argument("--record", action="store_true", help="record each run under QEMU's record/replay, for `replay --exact`; one virtual CPU")
     with_runs(run)
     with_out(run)
@@ -544,6 +583,9 @@ def _parser() -> argparse.ArgumentParser:
     restore = command("restore", _do_restore, "put back what a run on this machine has turned and was killed before it could put back")
     restore.add_argument("--journal", type=Path, default=Path("/run/drmsqueeze/restore.json"), metavar="FILE",
                          help="the agent's journal (default: %(default)s)")
+    boards = command("board", _do_board, "look at a board, or put back what runs have left turned there")
+    boards.add_argument("what", choices=("check", "restore"), help="restore also puts a board back into service that was taken out")
+    boards.add_argument("file", type=Path, metavar="FILE", help="the board's file (docs/boards.md)")
     lab = commands.add_parser("lab", help="the lab kernel").add_subparsers(dest="lab_command", required=True)
     for name, do, text in (("build", _do_lab_build, "build a lab kernel, its modules and its guest image"),
                            ("boot", _do_lab_boot, "an interactive shell in the guest")):

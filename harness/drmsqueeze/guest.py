@@ -14,7 +14,7 @@ from typing import Any
 
 from drmsqueeze import TOP, cache, firmware, progress
 from drmsqueeze.errors import InfrastructureError
-from drmsqueeze.kernels import LAB, KernelSpec, LabKernel, bases
+from drmsqueeze.kernels import LAB, KernelSpec, LabKernel, bases, lab_kernel
 from drmsqueeze.modules import MODELLED_DRIVERS, SHIMMED_DRIVERS, Modules, build_modules
 from drmsqueeze.targets import STRESSOR_MODULES, TARGETS
 
@@ -56,6 +56,33 @@ def build_programs(kernel: LabKernel) -> Path:
         "compiler": subprocess.run(["c++", "--version"], capture_output=True, text=True, check=True).stdout.splitlines()[0],
     }
     return cache.get("programs", inputs, build)
+
+
+TOOLCHAINS = {"x86_64": (), "aarch64": (f"-DCMAKE_TOOLCHAIN_FILE={TOP / 'cmake' / 'arm64.cmake'}",)}
+
+
+def build_for_boards(architecture: str) -> Path:
+    """The directory with the agent for boards of an architecture (uname -m): one static program, which needs nothing of theirs.
+
+    Raises InfrastructureError for an architecture that we do not build for, and where the cross compiler is missing.
+    """
+    if architecture not in TOOLCHAINS:
+        raise InfrastructureError(f"no agent is built for boards with architecture {architecture}; there is one for {', '.join(TOOLCHAINS)}")
+    kernel = lab_kernel()
+
+    def build(path: Path) -> None:
+        tree = TOP / "build" / f"board-{architecture}"
+        log = path / "build.log"
+        with progress.step(f"building the agent for boards ({architecture})", 170) as shown:
+            progress.run_logged(["cmake", "-S", TOP, "-B", tree, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release", "-DDRMSQUEEZE_STATIC=ON",
+                                 "-DDRMSQUEEZE_BENCH=OFF", "-DDRMSQUEEZE_TESTS=OFF", f"-DDRMSQUEEZE_UAPI_DIR={kernel.uapi}",
+                                 *TOOLCHAINS[architecture]], log)
+            progress.run_logged(["cmake", "--build", tree], log, shown)
+        shutil.copy(tree / "drmsqueeze-agent", path / "drmsqueeze-agent")
+
+    inputs = {"sources": cache.tree_digest(*CPP_INPUTS, TOP / "cmake"), "uapi": cache.tree_digest(kernel.uapi), "architecture": architecture,
+              "compiler": subprocess.run(["c++", "--version"], capture_output=True, text=True, check=True).stdout.splitlines()[0]}
+    return cache.get("board-programs", inputs, build)
 
 
 def _shared_libraries(program: Path) -> list[Path]:
@@ -105,7 +132,7 @@ def pack(root: Path, image: Path) -> None:
                        input=names.encode(), stdout=out)
 
 
-def _install_programs(root: Path, programs: Iterable[tuple[Path, Path]]) -> None:
+def install_programs(root: Path, programs: Iterable[tuple[Path, Path]]) -> None:
     """Copy programs, each to its place in the image, and the shared libraries that they need."""
     for program, destination in programs:
         for file, place in [(program, root / destination), *((lib, root / str(lib).lstrip("/")) for lib in _shared_libraries(program))]:
@@ -172,7 +199,7 @@ class Guest:
         def build(path: Path) -> None:
             with tempfile.TemporaryDirectory() as scratch:
                 root = Path(scratch) / "root"
-                _install_programs(root, ((TOOLS[tool], TOOLS[tool].relative_to("/")) for tool in tools))
+                install_programs(root, ((TOOLS[tool], TOOLS[tool].relative_to("/")) for tool in tools))
                 pack(root, Path(scratch) / "tools.cpio")
                 with (path / "initramfs.cpio").open("wb") as out:
                     for archive in (self.initramfs, Path(scratch) / "tools.cpio"):
@@ -193,7 +220,7 @@ def prepare(spec: KernelSpec, kernel: LabKernel, programs: Path, models: Path = 
     def build(path: Path) -> None:
         with tempfile.TemporaryDirectory() as scratch:
             root = Path(scratch)
-            _install_programs(root, ((program, Path("bin") / program.name) for program in [BUSYBOX, *(programs / p for p in PROGRAMS)]))
+            install_programs(root, ((program, Path("bin") / program.name) for program in [BUSYBOX, *(programs / p for p in PROGRAMS)]))
             shutil.copy(INIT, root / "init")
             if not kernel.bare:
                 _install_modules(root, kernel, modules)

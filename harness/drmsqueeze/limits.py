@@ -56,6 +56,11 @@ class Limits:
         """The agent's part."""
         return {"no_progress": round(self.no_progress * 1000), "d_state": round(self.d_state * 1000)}
 
+    def detectors(self) -> Mapping[str, int]:
+        """The kernel's part, by the names of agent/detectors.h: for a machine whose command line is its own."""
+        return {"hung_task": self.hung_task, "hung_task_check": 1, "watchdog": self.soft_lockup // 2, "workqueue": self.workqueue,
+                "rcu": self.rcu}
+
     def kernel_arguments(self) -> Mapping[str, str]:
         """The kernel's part, for its command line. Hung tasks are looked for every second: by itself Linux looks once in the timeout."""
         return {

@@ -18,10 +18,11 @@ from drmsqueeze_results.outcomes import judge
 from drmsqueeze import progress, side_by_side
 from drmsqueeze.errors import DrmsqueezeError
 from drmsqueeze.execute import Lab, execute
+from drmsqueeze.machines.machine import Site
 from drmsqueeze.plan import Plan, PlannedRun
 from drmsqueeze.schedule import Schedule
 
-LAB = pytest.StashKey[Lab]()
+LAB = pytest.StashKey[Site]()
 AT_ONCE = pytest.StashKey[int]()
 """How many runs of a comparison go side by side."""
 

@@ -89,6 +89,14 @@ class Record:
         return self.t_ns / 1e9
 
 
+RECORD_SIZE = _RECORD.size
+
+
+def unpack(data: bytes) -> Record:
+    """A record from its bytes as they lie in a ring; as many as RECORD_SIZE."""
+    return Record(*_RECORD.unpack(data))
+
+
 def make_empty(path: Path) -> None:
     """A file for the ring of a guest that is to wait until there is a request in it."""
     with path.open("wb") as file:

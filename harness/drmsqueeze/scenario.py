@@ -47,7 +47,8 @@ def _expected(error: jsonschema.ValidationError) -> str:
     return words[rule]() if rule in words else error.message
 
 
-def _problems(error: jsonschema.ValidationError, file: str) -> list[str]:
+def problems(error: jsonschema.ValidationError, file: str) -> list[str]:
+    """What is wrong, a sentence each: the file, the JSON pointer, what was found and what was expected."""
     pointer = "".join(f"/{part}" for part in error.absolute_path)
     if error.validator == "additionalProperties" and isinstance(error.instance, dict):
         known = list(error.schema.get("properties", {}))
@@ -68,7 +69,8 @@ def rule_at(reference: str) -> Any:
     return rule
 
 
-def _fill(instance: dict[str, Any], properties: dict[str, Any]) -> None:
+def fill(instance: dict[str, Any], properties: dict[str, Any]) -> None:
+    """Write out the defaults of members that are not there."""
     for name, rule in properties.items():
         if isinstance(rule, dict) and "$ref" in rule:
             rule = rule_at(rule["$ref"])
@@ -79,12 +81,12 @@ def _fill(instance: dict[str, Any], properties: dict[str, Any]) -> None:
 def _resolve(document: dict[str, Any]) -> dict[str, Any]:
     schema = rules()
     properties = schema["properties"]
-    _fill(document, properties)
-    _fill(document["machine"], properties["machine"]["properties"])
+    fill(document, properties)
+    fill(document["machine"], properties["machine"]["properties"])
     for part in document["stressors"] + document["injectors"]:
-        _fill(part, schema["$defs"][part["kind"]]["properties"])
+        fill(part, schema["$defs"][part["kind"]]["properties"])
     for fault in document["model_faults"]:
-        _fill(fault, properties["model_faults"]["items"]["properties"])
+        fill(fault, properties["model_faults"]["items"]["properties"])
     return document
 
 
@@ -114,7 +116,8 @@ def _contradictions(document: dict[str, Any]) -> Iterator[str]:
                 yield f"/expect/{kernel}/{name}: found [{least}, {most}]; expected [fewest, most]"
 
 
-def _no_nan(word: str) -> float:
+def no_nan(word: str) -> float:
+    """For json.loads(): refuses NaN and Infinity, which it takes by itself."""
     raise ValueError(f"{word} is no JSON")
 
 
@@ -175,7 +178,7 @@ def parse(text: str, file: str) -> Scenario:
     Raises UsageError that names the file, the JSON pointer, what was found and what was expected, for every problem at once.
     """
     try:
-        document = json.loads(text, parse_constant=_no_nan)
+        document = json.loads(text, parse_constant=no_nan)
     except json.JSONDecodeError as error:
         raise UsageError(f"{file}:{error.lineno}:{error.colno}: not JSON: {error.msg}") from None
     except (ValueError, RecursionError) as error:
@@ -183,10 +186,9 @@ def parse(text: str, file: str) -> Scenario:
     validator = jsonschema.Draft202012Validator(rules())
     errors = sorted(validator.iter_errors(document), key=lambda e: [str(part) for part in e.absolute_path])
     if errors:
-        raise UsageError("\n".join(problem for error in errors for problem in _problems(error, file)))
-    problems = [f"{file}: {problem}" for problem in _contradictions(_resolve(document))]
-    if problems:
-        raise UsageError("\n".join(problems))
+        raise UsageError("\n".join(problem for error in errors for problem in problems(error, file)))
+    if wrong := [f"{file}: {problem}" for problem in _contradictions(_resolve(document))]:
+        raise UsageError("\n".join(wrong))
     return Scenario(document)
 
 

@@ -24,6 +24,8 @@ class Ended(str, Enum):
     BOOT_TIMEOUT = "boot-timeout"
     TIME_LIMIT = "time-limit"
     RING_FULL = "ring-full"
+    REBOOTED = "rebooted"
+    LINK_LOST = "link-lost"
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Machine:
     `slowdown` is how many times slower than the plain lab kernel this kernel is, which is part of `time_scale`; `more_ram_mib` is
     what the guest got beside the scenario's `ram_mib`, for its kernel's own tables.
     `recorded` are QEMU's icount options, where it recorded the run for an exact replay; `beside`: how many other guests of the same plan
-    ran at the same time.
+    ran at the same time. `board`: what a board's machine file does not say of the run (boot id, watchdog, connections, how it was left).
     """
 
     kind: str
@@ -46,6 +48,7 @@ class Machine:
     more_ram_mib: int | None = None
     recorded: str | None = None
     beside: int | None = None
+    board: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -30,11 +30,13 @@ _LOST_BECAUSE = {
     Ended.PANIC: "the kernel panicked and nothing had witnessed a hang",
     Ended.BOOT_TIMEOUT: "the machine did not come up",
     Ended.TIME_LIMIT: "the run's time was over and nothing had witnessed a hang",
+    Ended.REBOOTED: "the machine reset itself and nothing had witnessed a hang",
+    Ended.LINK_LOST: "neither ssh nor a console brought word of the machine",
     Ended.RING_FULL: "there was no room for more records of a run that is recorded",
 }
 _HUNG_BECAUSE = "in flight when the machine went silent after a witness of a hang"
 # Ends of a machine that can be its own doing. One that was killed from outside says nothing about a hang.
-_DIED_OF_ITSELF = frozenset({Ended.SILENT, Ended.PANIC, Ended.TIME_LIMIT})
+_DIED_OF_ITSELF = frozenset({Ended.SILENT, Ended.PANIC, Ended.TIME_LIMIT, Ended.REBOOTED})
 
 
 @dataclass(frozen=True)

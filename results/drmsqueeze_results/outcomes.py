@@ -57,6 +57,10 @@ def _infrastructure(case: _Case) -> Iterator[tuple[Status, str, str]]:
         yield Status.ERROR, "agent-died", "The machine powered off and the agent had not said goodbye."
     if facts.machine.ended is Ended.KILLED and not case.expectation.names(Outcome.LOST.value):
         yield Status.ERROR, "machine-killed", "The machine was killed before the run had ended."
+    if facts.machine.ended is Ended.LINK_LOST:
+        yield Status.ERROR, "link-lost", "Neither ssh nor a console brought word of the machine any more: what became of the run is not known."
+    if facts.machine.ended is Ended.REBOOTED and not witnesses.hang_seen(case.witnesses):
+        yield Status.ERROR, "machine-rebooted", "The machine came back with another boot id in the middle of the run, and nothing says why."
     if facts.machine.ended is Ended.TIME_LIMIT and not witnesses.hang_seen(case.witnesses):
         yield Status.ERROR, "time-limit", "The run's time was over; nothing had witnessed a hang."
     if facts.bye and facts.bye.code:

@@ -11,9 +11,10 @@ from drmsqueeze_results.comparison_model import Cell, Plan, PlannedCell
 from drmsqueeze_results.model import RARE, Outcome, Run, Status
 
 # Reasons for which a run gave no data that lie in the lab and not in the kernel that was tested: its block is run again. A hog that was
-# killed, or an injection that never fired, may be the kernel's doing; to run again until it does not happen would hide that.
-INFRASTRUCTURE = frozenset({"infrastructure", "boot-timeout", "agent-died", "machine-killed", "time-limit", "agent-error", "unreadable",
-                            "records-inconsistent", "records-damaged", "records-incomplete", "injection-unreported"})
+# killed, an injection that never fired, or a board that reset itself, may be the kernel's doing; to run again until it does not happen
+# would hide that.
+INFRASTRUCTURE = frozenset({"infrastructure", "boot-timeout", "agent-died", "machine-killed", "link-lost", "time-limit", "agent-error",
+                            "unreadable", "records-inconsistent", "records-damaged", "records-incomplete", "injection-unreported"})
 REPEATED, NOT_NEEDED = "repeated", "not-needed"
 
 

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: MIT
+"""The file that says how to reach a board: read and checked as a scenario is (board.schema.json)."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+
+from drmsqueeze.errors import UsageError
+from drmsqueeze.scenario import fill, no_nan, problems
+
+SCHEMA = Path(__file__).parents[1] / "board.schema.json"
+RUNNING = "running"
+"""The kernel of a board that nobody was asked to boot."""
+Command = Sequence[str]
+
+
+@dataclass(frozen=True)
+class Ssh:
+    """`identity` and `known_hosts` None: those of the user."""
+
+    host: str
+    user: str = "root"
+    port: int | None = None
+    identity: Path | None = None
+    known_hosts: Path | None = None
+
+
+@dataclass(frozen=True)
+class Console:
+    """One of `device`, `socket` and `command`. `pause` is what is typed for a serial BREAK; a device needs none."""
+
+    device: str | None = None
+    baud: int = 115200
+    socket: str | None = None
+    command: Command | None = None
+    pause: str | None = None
+    on_board: str = "/dev/console"
+
+
+@dataclass(frozen=True)
+class Kernel:
+    boot: Sequence[Command]
+    release: str | None = None
+
+
+@dataclass(frozen=True)
+class Limits:
+    """In seconds; the schema says of what."""
+
+    boot: float
+    connect: float
+    command: float
+    power: float
+    reset: float
+
+
+@dataclass(frozen=True)
+class BoardFile:
+    """The members of the file, with defaults filled in and paths made absolute."""
+
+    name: str
+    ssh: Ssh
+    console: Console | None
+    power: Mapping[str, Command]
+    kernels: Mapping[str, Kernel]
+    limits: Limits
+    time_scale: float
+    models: Sequence[str]
+    directory: str
+    state: str
+    watchdog: bool
+
+
+@lru_cache(maxsize=1)
+def rules() -> dict[str, Any]:
+    return json.loads(SCHEMA.read_text())  # type: ignore[no-any-return]
+
+
+def _contradictions(document: dict[str, Any]) -> Iterator[str]:
+    ways = sorted({"device", "socket", "command"} & document.get("console", {"device": ""}).keys())
+    if len(ways) != 1:
+        yield f'/console: found {", ".join(ways) or "none"} of "device", "socket" and "command"; expected exactly one'
+    power = document.get("power", {})
+    if power and "cycle" not in power and not {"on", "off"} <= power.keys():
+        yield '/power: found no way to cut the power and put it back; expected "cycle", or "off" and "on"'
+    if RUNNING in document["kernels"]:
+        yield f"/kernels/{RUNNING}: found the name of the kernel that runs anyway; expected another"
+    if document["directory"] == document["state"]:
+        yield "/state: found the same as /directory; expected another, on a disk"
+
+
+def parse(text: str, file: str, base: Path = Path(".")) -> BoardFile:
+    """A board from its description; `file` is named in messages, `base` is what paths are relative to.
+
+    Raises UsageError that names the file, the JSON pointer, what was found and what was expected, for every problem at once.
+    """
+    try:
+        document = json.loads(text, parse_constant=no_nan)
+    except json.JSONDecodeError as error:
+        raise UsageError(f"{file}:{error.lineno}:{error.colno}: not JSON: {error.msg}") from None
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{file}: not JSON: {error}") from None
+    errors = sorted(jsonschema.Draft202012Validator(rules()).iter_errors(document), key=lambda e: [str(part) for part in e.absolute_path])
+    if errors:
+        raise UsageError("\n".join(problem for error in errors for problem in problems(error, file)))
+    properties = rules()["properties"]
+    for part, properties_of in ((document, properties), (document["ssh"], properties["ssh"]["properties"]),
+                                (document.setdefault("limits_s", {}), properties["limits_s"]["properties"])):
+        fill(part, properties_of)
+    if found := [f"{file}: {problem}" for problem in _contradictions(document)]:
+        raise UsageError("\n".join(found))
+
+    def path(name: str) -> Path | None:
+        return (base / Path(document["ssh"][name]).expanduser()).absolute() if name in document["ssh"] else None
+
+    console = document.get("console")
+    if console:
+        console["pause"] = console.pop("break", None)
+        if "socket" in console and not _is_tcp(console["socket"]):
+            console["socket"] = str((base / console["socket"]).absolute())
+    ssh = document["ssh"]
+    return BoardFile(
+        document["name"], Ssh(ssh["host"], ssh["user"], ssh.get("port"), path("identity"), path("known_hosts")),
+        Console(**console) if console else None, document.get("power", {}),
+        {name: Kernel(**kernel) for name, kernel in document["kernels"].items()}, Limits(**document["limits_s"]), document["time_scale"],
+        document["models"], document["directory"], document["state"], document["watchdog"])
+
+
+def _is_tcp(place: str) -> bool:
+    host, colon, port = place.rpartition(":")
+    return bool(host and colon and port.isdigit() and "/" not in host)
+
+
+def load(path: Path) -> BoardFile:
+    """A board from its file. Raises UsageError as `parse` does, and for a file that cannot be read."""
+    try:
+        text = path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: cannot be read: {error}") from None
+    return parse(text, str(path), path.absolute().parent)
