@@ -129,7 +129,8 @@ class Lab:
                             "recorded": recorder.recording.icount if recorder else None, "beside": task.beside},
                 "kernel": {"release": guest.kernel.release, "variant": task.kernel, "config_sha256": guest.kernel.config_sha256},
                 "driver": {"name": target["driver"], "module_sha256": cache.file_digest(guest.module(targets.TARGETS[target["driver"]].module)),
-                           "model": target.get("model"), "timeout_ms": task.request["driver_timeout_ms"]},
+                           "model": target.get("model"), "timeout_ms": task.request["driver_timeout_ms"],
+                           "oom_null": targets.oom_null(target)},
                 "snapshot": {"id": vm.snapshot.id, "cluster": task.run.cluster} if vm.snapshot else None,
             }
 

@@ -14,7 +14,7 @@ import jsonschema
 from drmsqueeze_results.findings import KINDS
 from drmsqueeze_results.model import Outcome
 
-from drmsqueeze import TOP
+from drmsqueeze import TOP, targets
 from drmsqueeze.errors import UsageError
 
 EXPECTABLE = (*(outcome.value for outcome in Outcome), *sorted(KINDS))
@@ -94,6 +94,8 @@ def _contradictions(document: dict[str, Any]) -> Iterator[str]:
     """What a schema cannot say: members that are right by themselves and wrong together."""
     if (document["model_faults"] or document["traps"]) and "model" not in document["target"]:
         yield '/target: found no member "model"; expected it, for model_faults and traps need one'
+    if "oom_null" in document["target"] and targets.oom_null(document["target"]) is None:
+        yield f'/target: found "oom_null"; expected it with the model {targets.OOM_NULL_MODEL} only, for no other has a firmware'
     kinds = [injector["kind"] for injector in document["injectors"]]
     for kind in sorted({kind for kind in kinds if kinds.count(kind) > 1}):
         yield f"/injectors: found {kinds.count(kind)} of kind \"{kind}\"; expected one, for they would write the same knobs"
@@ -167,7 +169,7 @@ class Scenario:
             for entry in injector.get("schedule", []) + injector.get("reclaim", []):
                 entry |= {name: round(entry[name] * time_scale) for name in ("at_ms", "over_ms", "every_ms") if name in entry}
         for fault in document["model_faults"]:
-            if fault["fault"] == "delay_job":
+            if fault["fault"] in ("delay_job", "delay_oom", "delay_answer", "delay_event"):
                 fault["value"] = round(fault["value"] * time_scale)
         return document
 

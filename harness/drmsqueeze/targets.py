@@ -35,6 +35,9 @@ TARGETS: Mapping[str, Target] = {
 # The GPU model that stands in for a driver's hardware on machine vm.
 MODELS: Mapping[str, str] = {"panfrost": "mali-jm", "panthor": "mali-csf"}
 
+# The model whose firmware has a policy for an answer to its out-of-memory event without a chunk (target.oom_null).
+OOM_NULL_MODEL = "mali-csf"
+
 # Modules of the kernel that a stressor works through, beside the target's drivers.
 STRESSOR_MODULES: Mapping[str, tuple[str, ...]] = {
     "device-fault": ("test_hmm",),
@@ -54,6 +57,11 @@ def drivers_of(target: Mapping[str, Any]) -> list[str]:
     return [target["driver"], *target.get("companions", ())]
 
 
+def oom_null(target: Mapping[str, Any]) -> str | None:
+    """The policy of the model's firmware for an answer without a chunk; None where no model has one."""
+    return target.get("oom_null", "default") if target.get("model") == OOM_NULL_MODEL else None
+
+
 def devices(target: Mapping[str, Any]) -> list[str]:
     """What QEMU must offer for a target, as values of its -device option."""
     return [device for name in drivers_of(target) if (device := TARGETS[name].device)]
@@ -71,7 +79,8 @@ def modules(target: Mapping[str, Any], traps: Sequence[Mapping[str, Any]], drive
     models += [MODELS[name] for name in target.get("companions", ()) if name in MODELS]
     if models:
         timeout = f":sched_timeout_ms={driver_timeout_ms}" if driver_timeout_ms is not None else ""
-        loaded += [f"gpu_model{timeout}", *(model.replace("-", "_") for model in models)]
+        loaded += [f"gpu_model{timeout}", *(model.replace("-", "_") + (f":oom_null={target['oom_null']}" if model == OOM_NULL_MODEL
+                                            and "oom_null" in target else "") for model in models)]
     loaded += [needed for name in drivers_of(target) for needed in TARGETS[name].needs]
     loaded += [TARGETS[name].module + TARGETS[name].parameters for name in drivers_of(target)]
     loaded += dict.fromkeys(module for kind in stressors for module in STRESSOR_MODULES.get(kind, ()))

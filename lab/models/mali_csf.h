@@ -43,6 +43,18 @@ enum csf_fault {
 	CSF_FAULT_GPU,			/* when it is planted with NTH 1: GPU_IRQ_FAULT with status VALUE */
 
 	/* Upper half */
+	CSF_FAULT_CS_FATAL,		/* each user stream, at its start; CS_FATAL of type VALUE */
+	CSF_FAULT_CS_FAULT,		/* each user stream, at its start; CS_FAULT of type VALUE, and it goes on */
+	CSF_FAULT_PROGRESS_TIMEOUT,	/* each user stream, at its start; the group's PROGRESS_TIMER_EVENT */
+	CSF_FAULT_NEVER_FINISH,		/* each user stream, at its start; it does nothing until TERMINATE or reset */
+	CSF_FAULT_DELAY_JOB,		/* each user stream, at its start; VALUE us, ended early by switching the fault off (as are all delays) */
+	CSF_FAULT_CORRUPT_HEAP,		/* each block of a heap that is written; XORed with VALUE */
+	CSF_FAULT_DELAY_OOM,		/* each TILER_OOM; raised VALUE us late */
+	CSF_FAULT_REPEAT_OOM,		/* each TILER_OOM; raised VALUE more times, although it was answered */
+	CSF_FAULT_DELAY_ANSWER,		/* each answer to TILER_OOM; looked at VALUE us late */
+	CSF_FAULT_BAD_HEAP_STATISTICS,	/* each TILER_OOM; with numbers of passes that cannot be */
+	CSF_FAULT_DELAY_EVENT,		/* each SYNC_UPDATE and IDLE of a group; raised VALUE us late, so behind others */
+	CSF_FAULT_REPEAT_EVENT,		/* each SYNC_UPDATE and IDLE of a group; raised again when the kernel has seen it */
 	CSF_NUM_FAULTS
 };
 
@@ -60,6 +72,39 @@ enum csf_counter {
 	CSF_TLB_HITS,
 
 	/* Upper half */
+	CSF_GROUP_STARTS,
+	CSF_GROUP_RESUMES,
+	CSF_GROUP_SUSPENDS,
+	CSF_GROUP_TERMINATIONS,
+	CSF_JOBS_STARTED,		/* user streams called by the kernel */
+	CSF_JOBS_DONE,			/* sync objects written by the kernel's own instructions */
+	CSF_INSTRUCTIONS,
+	CSF_FATALS,			/* CS_FATAL */
+	CSF_FAULTS,			/* CS_FAULT */
+	CSF_SYNC_UPDATES,
+	CSF_IDLE_EVENTS,
+	CSF_SYNC_WAITS,			/* that had to wait */
+	CSF_HEAP_BLOCKS,		/* written */
+	CSF_HEAP_BLOCKS_WRONG,		/* that a fragment job found to hold something else */
+	CSF_INCREMENTAL_PASSES,
+	CSF_OOM_RAISED,			/* TILER_OOM */
+	CSF_OOM_RERAISED,		/* after the group had left its slot without an answer */
+	CSF_OOM_WAITS,			/* for a fragment job to free a chunk, after an answer without one */
+	CSF_OOM_HANDLER_RUNS,
+	CSF_CHUNKS_RECEIVED,
+	CSF_CHUNKS_NULL,		/* answers without a chunk */
+	CSF_CHUNKS_DUPLICATE,		/* received, and in use already */
+	CSF_CHUNKS_NOT_CLEARED,		/* received, and not zero at the start */
+	CSF_CHUNKS_LATE,		/* that came when none was asked for: lost */
+	CSF_CHUNKS_UNNEEDED,		/* received for an event that was raised once too often */
+	CSF_CHUNKS_TAKEN,		/* from the free list */
+	CSF_CHUNK_LISTS_RETURNED,	/* by FINISH_FRAGMENT */
+	CSF_OOM_ANSWERED_1MS,		/* how long the kernel took from event to answer */
+	CSF_OOM_ANSWERED_10MS,
+	CSF_OOM_ANSWERED_100MS,
+	CSF_OOM_ANSWERED_1S,
+	CSF_OOM_ANSWERED_LATER,
+	CSF_OOM_WORST_US,		/* the longest */
 	CSF_NUM_COUNTERS
 };
 

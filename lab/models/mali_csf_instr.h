@@ -26,7 +26,7 @@
 #define MALI_CSF_FINISH_FRAGMENT	11	/* bit 0 counts a completed fragment job; first chunk pair 47:40, last 39:32 */
 #define MALI_CSF_ADD_IMM32		16	/* dst 55:48, src 47:40, imm 31:0 (signed) */
 #define MALI_CSF_ADD_IMM64		17	/* the same on pairs */
-#define MALI_CSF_LOAD_MULTIPLE		20	/* base register 55:48, address pair 47:40, mask 31:16, byte offset 15:0 (signed) */
+#define MALI_CSF_LOAD_MULTIPLE		20	/* base 55:48, address pair 47:40, mask 31:16, offset 15:0 (signed): base + i at 4 * i */
 #define MALI_CSF_STORE_MULTIPLE		21
 #define MALI_CSF_BRANCH			22	/* value 47:40, condition 30:28 (signed), instructions to skip 15:0 (signed) */
 #define MALI_CSF_SET_SB_ENTRY		23

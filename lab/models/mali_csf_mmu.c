@@ -157,6 +157,34 @@ static void *csf_mmu_at(struct mali_csf *csf, u32 n, u64 va, enum csf_access acc
 	return page;
 }
 
+/* A word that somebody else reads at the same time, such as a seqno, must not be seen half written. */
+static void csf_mmu_store(void *to, const void *from, size_t len)
+{
+	u64 word = 0;
+
+	if ((len != sizeof(u32) && len != sizeof(u64)) || !IS_ALIGNED((unsigned long)to, len)) {
+		memcpy(to, from, len);
+		return;
+	}
+	memcpy(&word, from, len);
+	if (len == sizeof(u64))
+		WRITE_ONCE(*(u64 *)to, word);
+	else
+		WRITE_ONCE(*(u32 *)to, word);
+}
+
+static void csf_mmu_load(void *to, const void *from, size_t len)
+{
+	u64 word;
+
+	if ((len != sizeof(u32) && len != sizeof(u64)) || !IS_ALIGNED((unsigned long)from, len)) {
+		memcpy(to, from, len);
+		return;
+	}
+	word = len == sizeof(u64) ? READ_ONCE(*(const u64 *)from) : READ_ONCE(*(const u32 *)from);
+	memcpy(to, &word, len);
+}
+
 /* All is translated before anything is copied. */
 static bool csf_mmu_copy(struct mali_csf *csf, u32 n, u64 va, void *buf, size_t len, enum csf_access access, bool raise)
 {
@@ -177,9 +205,9 @@ static bool csf_mmu_copy(struct mali_csf *csf, u32 n, u64 va, void *buf, size_t 
 		if (!at)
 			return false;	/* unmapped this moment, by another CPU */
 		if (access == CSF_WRITE)
-			memcpy(at, buf + done, part);
+			csf_mmu_store(at, buf + done, part);
 		else
-			memcpy(buf + done, at, part);
+			csf_mmu_load(buf + done, at, part);
 	}
 	return true;
 }

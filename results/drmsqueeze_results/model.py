@@ -71,12 +71,14 @@ class Kernel:
 
 @dataclass(frozen=True)
 class Driver:
-    """The driver under test; `model` is null on a real board, `timeout_ms` is the driver's own job timeout."""
+    """The driver under test; `model` is null on a real board, `timeout_ms` is the driver's own job timeout. `oom_null`: what the model's
+    firmware does when it asks for heap memory and gets none; null where no model decides that."""
 
     name: str
     module_sha256: str | None
     model: str | None
     timeout_ms: float | None
+    oom_null: str | None = None
 
 
 @dataclass(frozen=True)

@@ -24,3 +24,11 @@ def test_traps_may_share_a_module_and_probes_come_where_they_look() -> None:
     assert targets.probes([], ["shrinker"]) == ["who_waits", "shrinker_rules"]
     assert targets.probes([], [], traps) == ["who_waits", "shrinker_rules"]
     assert targets.probes([], ["shrinker"], judged_by_lockdep=True) == ["who_waits"]
+
+
+def test_what_firmware_does_without_memory_is_the_scenarios_choice() -> None:
+    target = {"driver": "panthor", "model": "mali-csf"}
+    assert "mali_csf" in targets.modules(target, []) and targets.oom_null(target) == "default"
+    target["oom_null"] = "fault"
+    assert "mali_csf:oom_null=fault" in targets.modules(target, []) and targets.oom_null(target) == "fault"
+    assert targets.oom_null({"driver": "panfrost", "model": "mali-jm"}) is None
