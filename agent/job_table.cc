@@ -36,6 +36,7 @@ uint64_t JobTable::begin(uint32_t slot, const JobIntent &intent)
 {
 	JobEntry &entry = entries_[slot];
 	entry.client = intent.client;
+	entry.queue = intent.queue;
 	entry.job = control_->next_job.fetch_add(1) + 1;
 	entry.intent_ns = now_ns();
 	entry.deadline_ns = entry.intent_ns + intent.deadline_ns;
@@ -141,8 +142,8 @@ bool JobTable::claim_timeout(uint32_t slot, uint64_t log_seq)
 	for (uint32_t other = 0; other < slots_; other++) {
 		const JobEntry &entry = entries_[other];
 		uint64_t order = entry.order.load();
-		if (entry.client == mine.client && order != 0 && order < mine.order.load() &&
-		    entry.state.load(std::memory_order_acquire) != JobEntry::free)
+		if (entry.client == mine.client && entry.queue == mine.queue && order != 0 &&
+		    order < mine.order.load() && entry.state.load(std::memory_order_acquire) != JobEntry::free)
 			return false;
 	}
 	uint64_t claim = log_seq + 1; /* 0 is nobody's */

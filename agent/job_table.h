@@ -27,6 +27,7 @@ struct JobEntry {
 	/* Somebody else than the one who waits for it saw the job's fence signalled. */
 	std::atomic<bool> seen_signalled;
 	uint32_t client;
+	uint32_t queue;
 	uint64_t job;
 	int64_t intent_ns;
 	int64_t deadline_ns;
@@ -39,6 +40,7 @@ struct JobIntent {
 	uint64_t bytes;
 	std::string_view stressor;
 	int64_t deadline_ns; /* from intent */
+	uint32_t queue = 0;  /* of those of the client's that a driver's timeout hits one by one */
 };
 
 struct JobEnd {
@@ -85,8 +87,8 @@ public:
 			 std::initializer_list<JobEntry::State> states = {JobEntry::in_flight, JobEntry::signalled});
 
 	/**
-	 * Whose job did a driver's timeout hit? The scheduler always takes the oldest of a context's jobs, so of those
-	 * that may carry an error the one submitted first claims the message, and the others of its context that the
+	 * Whose job did a driver's timeout hit? The scheduler always takes the oldest of a queue's jobs, so of those
+	 * that may carry an error the one submitted first claims the message, and the others of its queue that the
 	 * reset cancelled are victims.
 	 * @log_seq names the message; true for the one culprit.
 	 */

@@ -56,7 +56,7 @@ private:
 };
 
 /* Everything that a job needs of the kernel, and nothing that is ours. */
-Status bare_job(JobSlot &slot, Buffer &heap, const HeapPattern &pattern, std::vector<GpuWrite> &writes, uint64_t job)
+Status bare_job(JobSlot &slot, Memory &heap, const HeapPattern &pattern, std::vector<GpuWrite> &writes, uint64_t job)
 {
 	pattern.fill(writes, heap.address(), 0, kSeed, job);
 	slot.describe(writes);
@@ -68,7 +68,7 @@ Status bare_job(JobSlot &slot, Buffer &heap, const HeapPattern &pattern, std::ve
 	auto fence = slot.fence_error();
 	if (!fence)
 		return fence.error();
-	auto wrong = pattern.first_wrong(heap, 0, kSeed, job);
+	auto wrong = slot.first_wrong(heap, writes);
 	if (!wrong)
 		return wrong.error();
 	return *fence == 0 && *wrong == pattern.count() ? Status() : Status(Error{EIO, "the bare job failed"});
@@ -98,7 +98,7 @@ public:
 		if (!context)
 			return context.error();
 		HeapPattern pattern{kHeapBytes, kHeapBytes};
-		auto heap = (*context)->create_heap(kHeapBytes);
+		auto heap = (*context)->create_heap({.bytes = kHeapBytes});
 		auto slot = (*context)->create_slot(pattern.count());
 		if (!heap || !slot)
 			return heap ? slot.error() : heap.error();
@@ -117,7 +117,7 @@ public:
 		shape.pattern = pattern;
 		shape.jobs = options.jobs;
 		shape.heap = HeapKind::persistent;
-		auto our_heap = (*context)->create_heap(kHeapBytes);
+		auto our_heap = (*context)->create_heap({.bytes = kHeapBytes});
 		if (!our_heap)
 			return our_heap.error();
 		HeapSubmitter loop(shape, seat, **context, our_heap->get(), 0);

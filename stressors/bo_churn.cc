@@ -33,6 +33,9 @@ BoChurnOptions parse_options(JsonReader reader)
 	options.touch = reader.number_or("touch", 0, 1, 1);
 	options.gpu = reader.number_or("gpu", 0, 1, 0);
 	options.purgeable = reader.boolean_or("purgeable", false);
+	if (reader.has("binding"))
+		options.binding = reader.one_of_or("binding", {"sync", "async"}, "sync") == "async" ? Binding::async
+												    : Binding::sync;
 	std::string policy =
 		reader.one_of_or("policy", {"none", "fail-after-allocate", "fail-after-evict", "full", "mesa"}, "none");
 	options.policy = find_ladder_policy(policy);
@@ -47,6 +50,9 @@ BoChurnOptions parse_options(JsonReader reader)
 /** Empty, or why a context of @driver cannot do what @options ask for. */
 Status try_out(const BoChurnOptions &options, Context &context)
 {
+	if (options.binding)
+		if (Status status = context.choose_binding(*options.binding); !status)
+			return status;
 	auto buffer = context.create_buffer(kTrialBytes);
 	if (!buffer)
 		return buffer.error();
@@ -89,6 +95,9 @@ public:
 		auto context = seat.driver.open();
 		if (!context)
 			return context.error();
+		if (options_.binding)
+			if (Status status = (*context)->choose_binding(*options_.binding); !status)
+				return status;
 		double scale = seat.request.time_scale;
 		BoLadder ladder(**context, *options_.policy,
 				{static_cast<int64_t>(static_cast<double>(options_.wait_ns) * scale),
@@ -162,8 +171,9 @@ std::vector<std::string> limits(const Driver &driver)
 		{.policy = find_ladder_policy("full")},
 		{.purgeable = true, .policy = find_ladder_policy("none")},
 		{.gpu = 1, .policy = find_ladder_policy("none")},
+		{.binding = Binding::async, .policy = find_ladder_policy("none")},
 	};
-	constexpr const char *kNames[] = {"policy", "purgeable", "gpu"};
+	constexpr const char *kNames[] = {"policy", "purgeable", "gpu", "binding"};
 	std::vector<std::string> limits;
 	auto context = driver.open();
 	for (size_t i = 0; context && i < std::size(trials); i++)

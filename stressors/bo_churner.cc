@@ -6,6 +6,7 @@
 #include <cmath>
 #include <fmt/format.h>
 
+#include "agent/clock.h"
 #include "stressors/drm/bus_guard.h"
 
 namespace drmsqueeze
@@ -54,6 +55,8 @@ BoChurner::Verdict BoChurner::cycle(uint64_t job, uint64_t number)
 	auto bo = ladder_.request(bytes(number));
 	if (!bo)
 		return failed(bo.error(), kSubmitFailed);
+	if (Verdict verdict = await_bound(*bo); !verdict.good())
+		return verdict;
 	/* What a BO of the cache holds by the kernel's word must be what was left in it. */
 	if (Verdict verdict = check(*bo); !verdict.good())
 		return verdict;
@@ -65,6 +68,19 @@ BoChurner::Verdict BoChurner::cycle(uint64_t job, uint64_t number)
 			return failed(advised.error());
 	held_.push_back(std::move(*bo));
 	return {};
+}
+
+/* Past the deadline the supervisor ends the job: then nobody reads our verdict. */
+BoChurner::Verdict BoChurner::await_bound(const ChurnBo &bo)
+{
+	constexpr int64_t kSlice = 100 * kNsPerMs;
+	constexpr int64_t kForever = 3600 * kNsPerS;
+	int64_t until = now_ns() + kForever;
+	Status status;
+	do {
+		status = bo.buffer->wait_bound(now_ns() + kSlice);
+	} while (!status && status.error().code == ETIMEDOUT && now_ns() < until);
+	return status ? Verdict() : failed(status.error(), kSubmitFailed);
 }
 
 BoChurner::Verdict BoChurner::retire_oldest()

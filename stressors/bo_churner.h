@@ -3,6 +3,7 @@
 #pragma once
 
 #include <deque>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,7 @@ struct BoChurnOptions {
 	double touch = 1;   /* share of the pages that the CPU writes to */
 	double gpu = 0;     /* share of the BOs that a GPU job writes to as well */
 	bool purgeable = false;
+	std::optional<Binding> binding = {}; /* nothing: as the driver does it */
 	const LadderPolicy *policy = nullptr;
 	int64_t wait_ns = 0; /* before time_scale */
 	int64_t stale_ns = 0;
@@ -89,6 +91,7 @@ public:
 
 private:
 	Verdict retire_oldest();
+	Verdict await_bound(const ChurnBo &bo);
 	Verdict fill(ChurnBo &bo, uint64_t job, bool by_gpu);
 	Verdict submit(ChurnBo &bo);
 	Verdict check(ChurnBo &bo);

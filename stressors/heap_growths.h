@@ -43,6 +43,10 @@ public:
 			;
 	}
 
+	/** A job has rendered @passes times because it got no memory. */
+	void incremental_passes(uint64_t passes) { passes_.fetch_add(passes); }
+	uint64_t passes() const { return passes_.load(); }
+
 	uint64_t total() const
 	{
 		uint64_t sum = fresh_.load();
@@ -53,6 +57,7 @@ public:
 
 private:
 	std::atomic<uint64_t> fresh_{0};
+	std::atomic<uint64_t> passes_{0};
 	std::array<std::atomic<uint64_t>, kMaxHeaps> most_{};
 };
 

@@ -9,7 +9,7 @@
 namespace drmsqueeze
 {
 
-HeapSubmitter::HeapSubmitter(const TilerHeapOptions &options, const ClientSeat &seat, Context &context, Buffer *heap,
+HeapSubmitter::HeapSubmitter(const TilerHeapOptions &options, const ClientSeat &seat, Context &context, Memory *heap,
 			     uint32_t thread, HeapGrowths *growths)
 	: options_(options), seat_(seat), context_(context), heap_(heap), thread_(thread), growths_(growths),
 	  judge_(seat)
@@ -19,7 +19,7 @@ HeapSubmitter::HeapSubmitter(const TilerHeapOptions &options, const ClientSeat &
 Status HeapSubmitter::set_up()
 {
 	for (uint32_t i = 0; i < options_.in_flight; i++) {
-		auto slot = context_.create_slot(options_.pattern.count());
+		auto slot = context_.create_slot(options_.pattern.count(), thread_);
 		if (!slot)
 			return slot.error();
 		Flight flight;
@@ -69,10 +69,11 @@ bool HeapSubmitter::launch(Flight &flight)
 							   .thread = thread_,
 							   .bytes = options_.pattern.bytes,
 							   .stressor = kStressor,
-							   .deadline_ns = seat_.request.deadline_ns});
+							   .deadline_ns = seat_.request.deadline_ns,
+							   .queue = seat_.driver.own_groups ? thread_ : 0});
 	flight.heap = heap_;
 	if (options_.heap == HeapKind::fresh) {
-		auto fresh = context_.create_heap(options_.pattern.bytes);
+		auto fresh = context_.create_heap(options_.shape);
 		if (!fresh) {
 			end(flight, {Fate::failed, fresh.error().code, kSubmitFailed, fresh.error().reason});
 			return false;
@@ -81,11 +82,11 @@ bool HeapSubmitter::launch(Flight &flight)
 		flight.heap = flight.fresh.get();
 	}
 	options_.pattern.fill(writes_, flight.heap->address(), flight.lane, seat_.request.seed, flight.job);
-	flight.slot->describe(writes_);
+	Status described = flight.slot->describe_heap(*flight.heap, writes_, options_.pattern.bytes);
 	int64_t begin = now_ns();
-	int error = flight.slot->submit(*flight.heap);
+	int error = described ? flight.slot->submit(*flight.heap) : described.error().code;
 	if (error) {
-		end(flight, {Fate::failed, error, kSubmitFailed, "submit"});
+		end(flight, {Fate::failed, error, kSubmitFailed, described ? "submit" : described.error().reason});
 		flight.fresh.reset();
 		return false;
 	}
@@ -98,10 +99,14 @@ void HeapSubmitter::finish_oldest()
 	Flight &oldest = flight(oldest_);
 	if (judge_.wait(*oldest.slot))
 		judge_.judge(*oldest.slot, oldest.table_slot, options_.pattern.count(), [&] {
-			return options_.pattern.first_wrong(*oldest.heap, oldest.lane, seat_.request.seed, oldest.job);
+			options_.pattern.fill(writes_, oldest.heap->address(), oldest.lane, seat_.request.seed,
+					      oldest.job);
+			return oldest.slot->first_wrong(*oldest.heap, writes_);
 		});
 	count_growths(oldest);
 	oldest.fresh.reset();
+	if (options_.fresh_groups)
+		static_cast<void>(context_.take_away(Taken::group, thread_, nullptr));
 	oldest_++;
 }
 
@@ -110,6 +115,7 @@ void HeapSubmitter::count_growths(const Flight &flight)
 {
 	if (!growths_)
 		return;
+	growths_->incremental_passes(flight.slot->incremental_passes());
 	uint64_t chunks = HeapGrowths::chunks(options_.pattern, flight.slot->writes_done());
 	if (options_.heap == HeapKind::fresh)
 		growths_->fresh(chunks);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "agent/clock.h"
@@ -24,6 +25,10 @@ struct TilerHeapOptions {
 	uint32_t contexts = 1;
 	uint32_t threads = 1;
 	HeapKind heap = HeapKind::fresh;
+	HeapShape shape{}; /* its bytes are the pattern's */
+	bool fresh_groups = false;
+	std::optional<Taken> leave = {}; /* HeapLeaver: what each job loses while it runs, */
+	int64_t leave_ns = 0;            /* so long after its submit, before time_scale */
 };
 
 /** Its flights are a queue: the oldest is always waited for first. */
@@ -36,7 +41,7 @@ public:
 	 * @heap is what all jobs write to; nullptr for heaps of their own. @growths, where there is one, is told of
 	 * what jobs have touched. Borrows everything.
 	 */
-	HeapSubmitter(const TilerHeapOptions &options, const ClientSeat &seat, Context &context, Buffer *heap,
+	HeapSubmitter(const TilerHeapOptions &options, const ClientSeat &seat, Context &context, Memory *heap,
 		      uint32_t thread, HeapGrowths *growths = nullptr);
 
 	Status set_up();
@@ -48,8 +53,8 @@ private:
 	/** One job in flight. */
 	struct Flight {
 		std::unique_ptr<JobSlot> slot;
-		std::unique_ptr<Buffer> fresh;
-		Buffer *heap = nullptr;
+		std::unique_ptr<Memory> fresh;
+		Memory *heap = nullptr;
 		uint64_t job = 0;
 		uint32_t table_slot = 0;
 		unsigned lane = 0;
@@ -65,7 +70,7 @@ private:
 	const TilerHeapOptions &options_;
 	const ClientSeat &seat_;
 	Context &context_;
-	Buffer *heap_;
+	Memory *heap_;
 	uint32_t thread_;
 	HeapGrowths *growths_;
 	JobJudge judge_;

@@ -59,9 +59,13 @@ void JobJudge::judge(JobSlot &slot, uint32_t table_slot, unsigned count,
 	}
 }
 
-void JobJudge::judge_failure(const JobSlot &slot, uint32_t table_slot, unsigned count, int error, int64_t seen)
+void JobJudge::judge_failure(JobSlot &slot, uint32_t table_slot, unsigned count, int error, int64_t seen)
 {
-	TimeoutRole role = timeouts_.role_of(seat_, table_slot);
+	TimeoutRole role = TimeoutRole::none;
+	if (slot.bystander())
+		role = TimeoutRole::victim;
+	else if (may_be_timeout(seat_.driver, error))
+		role = timeouts_.role_of(seat_, table_slot);
 	const OutcomeRule &rule = outcome_of(seat_.driver, error, role);
 	auto reason = fmt::format("{} after {} of {} writes", rule.reason, slot.writes_done(), count);
 	seat_.table.end(table_slot, {rule.fate, error, rule.flags, reason, seen});

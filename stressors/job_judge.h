@@ -30,7 +30,7 @@ public:
 		   const std::function<Result<unsigned>()> &first_wrong);
 
 private:
-	void judge_failure(const JobSlot &slot, uint32_t table_slot, unsigned count, int error, int64_t seen);
+	void judge_failure(JobSlot &slot, uint32_t table_slot, unsigned count, int error, int64_t seen);
 
 	const ClientSeat &seat_;
 	TimeoutWatch timeouts_;

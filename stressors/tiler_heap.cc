@@ -2,11 +2,16 @@
 /*
  * tiler-heap: jobs that make the GPU grow a heap while they run, as a tiler does with its polygon lists. Every value
  * that a job wrote is read back. The heap is new for each job, kept for all jobs of a context, or one for all contexts.
+ * Heaps grow by page faults or, where firmware asks the kernel for chunks, by those: then each thread has a scheduling
+ * group of its own.
  */
 #include <fmt/format.h>
 #include <new>
+#include <optional>
 #include <sys/mman.h>
 
+#include "agent/clock.h"
+#include "stressors/heap_leaver.h"
 #include "stressors/heap_submitter.h"
 #include "stressors/stressor.h"
 
@@ -17,6 +22,17 @@ namespace
 {
 
 constexpr uint64_t kMaxHeapMib = 2048; /* contexts of panfrost have 4 GiB of addresses */
+
+constexpr uint64_t kMaxMs = 3600 * 1000;
+
+constexpr struct {
+	const char *name;
+	Taken taken;
+} kTaken[] = {{"heap", Taken::heap},
+	      {"group", Taken::group},
+	      {"vm", Taken::vm},
+	      {"file", Taken::file},
+	      {"process", Taken::process}};
 
 TilerHeapOptions parse_options(JsonReader reader)
 {
@@ -32,7 +48,25 @@ TilerHeapOptions parse_options(JsonReader reader)
 	options.heap = heap == "fresh"        ? HeapKind::fresh
 		       : heap == "persistent" ? HeapKind::persistent
 					      : HeapKind::shared;
+	options.shape.bytes = options.pattern.bytes;
+	options.shape.chunk_bytes = reader.integer_or("chunk_kib", 128, 8192, 2048) << 10;
+	options.shape.initial_chunks = static_cast<uint32_t>(reader.integer_or("initial_chunks", 1, 65536, 1));
+	options.shape.max_chunks = static_cast<uint32_t>(reader.integer_or("max_chunks", 0, 65536, 0));
+	options.shape.incremental = reader.boolean_or("incremental", true);
+	options.fresh_groups = reader.one_of_or("groups", {"kept", "fresh"}, "kept") == "fresh";
+	std::string leave =
+		reader.one_of_or("take_away", {"nothing", "heap", "group", "vm", "file", "process"}, "nothing");
+	for (const auto &[name, taken] : kTaken)
+		if (leave == name)
+			options.leave = taken;
+	options.leave_ns = static_cast<int64_t>(reader.integer_or("take_away_ms", 0, kMaxMs, 0)) * kNsPerMs;
 	reader.finish();
+	if (options.leave && (options.in_flight > 1 || options.heap != HeapKind::fresh))
+		reader.fail("take_away", "only from jobs with a fresh heap, one in flight");
+	if (options.fresh_groups && options.in_flight > 1)
+		reader.fail("in_flight", "1 where each job has a group of its own");
+	if (options.shape.max_chunks && options.shape.initial_chunks > options.shape.max_chunks)
+		reader.fail("initial_chunks", "at most max_chunks");
 	if (options.pattern.step > options.pattern.bytes)
 		reader.fail("step_kib", "at most the heap");
 	uint64_t lanes = uint64_t{options.in_flight} * options.contexts * options.threads;
@@ -41,13 +75,29 @@ TilerHeapOptions parse_options(JsonReader reader)
 	return options;
 }
 
+/** In memory that all processes of the run share. */
+struct Shared {
+	HeapGrowths growths;
+	const Driver *driver = nullptr;
+	HeapEvents before{}; /* the run */
+};
+
+/** Groups are made anew for each job, or something is taken away from under it: the driver must have groups. */
+Status try_out(const TilerHeapOptions &options, Context &context)
+{
+	if (!options.fresh_groups && !options.leave)
+		return {};
+	auto slot = context.create_slot(1);
+	return slot ? context.take_away(Taken::group, 0, nullptr) : Status(slot.error());
+}
+
 class TilerHeap : public Stressor
 {
 public:
 	explicit TilerHeap(const TilerHeapOptions &options) : options_(options)
 	{
-		if (void *memory = shared_memory(sizeof(HeapGrowths)))
-			growths_ = new (memory) HeapGrowths();
+		if (void *memory = shared_memory(sizeof(Shared)))
+			shared_ = new (memory) Shared();
 	}
 
 	uint32_t clients() const override { return options_.contexts; }
@@ -56,38 +106,52 @@ public:
 	/* The dma-buf keeps the shared heap alive after the context that made it. */
 	Status prepare(const Driver &driver) override
 	{
-		if (options_.heap != HeapKind::shared)
-			return {};
+		if (!shared_)
+			return Error{ENOMEM, "tiler-heap: no shared memory"};
+		shared_->driver = &driver;
+		if (auto events = heap_events())
+			shared_->before = *events;
 		auto context = driver.open();
 		if (!context)
 			return context.error();
-		auto heap = (*context)->create_heap(options_.pattern.bytes);
+		if (Status status = try_out(options_, **context); !status)
+			return status;
+		if (options_.heap != HeapKind::shared)
+			return {};
+		auto heap = (*context)->create_heap(options_.shape);
 		if (!heap)
 			return heap.error();
-		auto dmabuf = (*heap)->export_dmabuf();
+		if (!(*heap)->buffer())
+			return Error{EOPNOTSUPP, "tiler-heap: heaps of this driver belong to one address space"};
+		auto dmabuf = (*heap)->buffer()->export_dmabuf();
 		if (!dmabuf)
 			return dmabuf.error();
-		shared_ = std::move(*dmabuf);
+		dmabuf_ = std::move(*dmabuf);
 		return {};
 	}
 
 	Status run_client(const ClientSeat &seat) override
 	{
+		if (options_.leave)
+			return run_leavers(seat);
 		auto context = seat.driver.open();
 		if (!context)
 			return context.error();
-		std::unique_ptr<Buffer> heap;
-		if (options_.heap != HeapKind::fresh) {
-			auto made = options_.heap == HeapKind::shared
-					    ? (*context)->import_dmabuf(shared_.get(), options_.pattern.bytes)
-					    : (*context)->create_heap(options_.pattern.bytes);
+		std::unique_ptr<Memory> heap;
+		if (options_.heap == HeapKind::shared) {
+			auto imported = (*context)->import_dmabuf(dmabuf_.get(), options_.pattern.bytes);
+			if (!imported)
+				return imported.error();
+			heap = std::move(*imported);
+		} else if (options_.heap == HeapKind::persistent) {
+			auto made = (*context)->create_heap(options_.shape);
 			if (!made)
 				return made.error();
 			heap = std::move(*made);
 		}
 		std::vector<HeapSubmitter> submitters;
 		for (uint32_t i = 0; i < options_.threads; i++) {
-			submitters.emplace_back(options_, seat, **context, heap.get(), i, growths_);
+			submitters.emplace_back(options_, seat, **context, heap.get(), i, &shared_->growths);
 			if (Status status = submitters.back().set_up(); !status)
 				return status;
 		}
@@ -97,16 +161,43 @@ public:
 		return {};
 	}
 
-	/* The name is known to results/drmsqueeze_results/exposure.py. */
+	/* The names are known to results/drmsqueeze_results/exposure.py. */
 	nlohmann::json report() const override
 	{
-		return growths_ ? nlohmann::json{{"counts", {{"heap growths", growths_->total()}}}} : nlohmann::json();
+		if (!shared_ || !shared_->driver)
+			return nullptr;
+		nlohmann::json counts = {{"heap growths", shared_->growths.total()}};
+		if (auto events = heap_events()) {
+			counts["heap growths"] = events->growths - shared_->before.growths;
+			counts["chunks not given"] = events->no_chunks - shared_->before.no_chunks;
+			counts["incremental passes"] = shared_->growths.passes();
+		}
+		return {{"counts", counts}};
 	}
 
 private:
+	Status run_leavers(const ClientSeat &seat) const
+	{
+		std::vector<std::unique_ptr<HeapLeaver>> leavers;
+		for (uint32_t i = 0; i < options_.threads; i++)
+			leavers.push_back(std::make_unique<HeapLeaver>(options_, seat, i));
+		mlockall(MCL_CURRENT);
+		run_in_threads(seat, options_.threads, [&leavers](uint32_t i) { leavers[i]->run(); });
+		return {};
+	}
+
+	/** Nothing where the driver does not tell, or cannot now. */
+	std::optional<HeapEvents> heap_events() const
+	{
+		if (!shared_->driver->heap_events)
+			return std::nullopt;
+		auto events = shared_->driver->heap_events(Root());
+		return events ? std::optional(*events) : std::nullopt;
+	}
+
 	TilerHeapOptions options_;
-	HeapGrowths *growths_ = nullptr;
-	UniqueFd shared_;
+	Shared *shared_ = nullptr;
+	UniqueFd dmabuf_;
 };
 
 std::unique_ptr<Stressor> create(JsonReader options)
@@ -120,8 +211,26 @@ std::string unsupported(const Driver &driver)
 	if (!context)
 		return context.error().reason;
 	constexpr uint64_t kTrial = 2UL << 20;
-	auto heap = (*context)->create_heap(kTrial);
-	return heap ? "" : heap.error().reason;
+	auto heap = (*context)->create_heap({.bytes = kTrial});
+	if (!heap)
+		return heap.error().reason;
+	auto slot = (*context)->create_slot(1);
+	if (!slot)
+		return slot.error().reason;
+	GpuWrite write{(*heap)->address(), 1};
+	Status described = (*slot)->describe_heap(**heap, {&write, 1}, kTrial);
+	return described ? "" : described.error().reason;
+}
+
+std::vector<std::string> limits(const Driver &driver)
+{
+	auto context = driver.open();
+	if (!context)
+		return {};
+	TilerHeapOptions options;
+	options.fresh_groups = true;
+	Status status = try_out(options, **context);
+	return status ? std::vector<std::string>{} : std::vector{"groups, take_away: " + status.error().reason};
 }
 
 } // namespace
@@ -131,6 +240,7 @@ const StressorDescriptor kTilerHeap = {
 	.kind = HeapSubmitter::kStressor,
 	.create = create,
 	.unsupported = unsupported,
+	.limits = limits,
 };
 
 } // namespace drmsqueeze

@@ -24,7 +24,7 @@ PROGRAMS = ("drmsqueeze-agent", "drmsqueeze-bench")
 # What injectors start, by their kind. An initramfs is memory of the guest for good, and stress-ng with its libraries is 33 MB of it: so
 # they are only in images of guests whose scenario names them.
 TOOLS: Mapping[str, Path] = {"stress-ng": Path("/usr/bin/stress-ng")}
-CPP_INPUTS = [TOP / name for name in ("CMakeLists.txt", "agent", "stressors", "injectors", "bench")]
+CPP_INPUTS = [TOP / name for name in ("CMakeLists.txt", "agent", "stressors", "injectors", "bench", "lab/models/mali_csf_instr.h")]
 # Kernel modules in every image beside ours and what these depend on: target drivers, and for the model's tests and the WARN self-test.
 EXTRA_MODULES = ("kunit", "lkdtm", *(target.module for target in TARGETS.values()), *itertools.chain(*(target.needs for target in TARGETS.values())),
                  *itertools.chain(*STRESSOR_MODULES.values()))

@@ -11,6 +11,7 @@
 #include <linux/firmware.h>
 #include <linux/io.h>
 #include <linux/jiffies.h>
+#include <linux/math.h>
 #include <linux/platform_device.h>
 #include <drm/gpu_scheduler.h>
 
@@ -44,12 +45,33 @@ void gpu_model_release_firmware(const struct firmware *fw);
  * drm_sched_init() has changed its arguments several times, but the scheduler has always kept the timeout in the same
  * member and does not look at it before the first job: so it is overwritten afterwards.
  */
+static long gpu_model_own_timeout __maybe_unused; /* the driver's, in jiffies; one for each file, and the same each time */
+
 static inline int gpu_model_sched_initialised(struct drm_gpu_scheduler *sched, int err)
 {
+	if (!err)
+		gpu_model_own_timeout = sched->timeout;
 	if (!err && gpu_model_sched_timeout_ms())
 		sched->timeout = msecs_to_jiffies(gpu_model_sched_timeout_ms());
 	return err;
 }
+
+/*
+ * panthor stops the clock of queues that have no slot, and warns when more is left of it than its own timeout
+ * (cs_slot_reset_locked()): it is told what is left in its own time.
+ */
+static inline unsigned long gpu_model_suspend_timeout(struct drm_gpu_scheduler *sched)
+{
+	return mult_frac(drm_sched_suspend_timeout(sched), gpu_model_own_timeout, sched->timeout);
+}
+
+static inline void gpu_model_resume_timeout(struct drm_gpu_scheduler *sched, unsigned long remaining)
+{
+	drm_sched_resume_timeout(sched, mult_frac(remaining, sched->timeout, gpu_model_own_timeout));
+}
+
+#define drm_sched_suspend_timeout	gpu_model_suspend_timeout
+#define drm_sched_resume_timeout	gpu_model_resume_timeout
 
 #define drm_sched_init(sched, ...) \
 	gpu_model_sched_initialised(sched, drm_sched_init(sched, __VA_ARGS__))

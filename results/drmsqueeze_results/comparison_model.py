@@ -188,7 +188,8 @@ class Exposure:
     """What an arm was exposed to; descriptive. Rates are jobs with an outcome per 1,000 heap growths, or per 1,000 faults fired.
 
     `heap_growths`: how often the GPU's touch made a driver give a heap memory; null where the runs do not tell. `faults_fired`:
-    faults that were injected and happened; null where none were injected.
+    faults that were injected and happened; null where none were injected. `incremental_passes`: how often a GPU that got no memory for a
+    heap rendered what it had and went on, which is no job's failure; null where GPU or driver know no such thing.
     """
 
     jobs_submitted: int
@@ -197,6 +198,7 @@ class Exposure:
     faults_fired: int | None = None
     per_1000_growths: Mapping[str, float] = field(default_factory=dict)
     per_1000_faults: Mapping[str, float] = field(default_factory=dict)
+    incremental_passes: int | None = None
 
 
 @dataclass(frozen=True)

@@ -87,13 +87,16 @@ def exposure_grid(comparison: Comparison) -> Grid:
     arms = list(comparison.exposure.values())
     rows = tuple((comparison.arms[key].kernel, str(seen.jobs_submitted),
                   ", ".join(f"{name} {count}" for name, count in seen.injections_fired.items()) or "nothing to count",
-                  *counted(seen.heap_growths, seen.per_1000_growths), *counted(seen.faults_fired, seen.per_1000_faults))
+                  *counted(seen.heap_growths, seen.per_1000_growths), *counted(seen.faults_fired, seen.per_1000_faults),
+                  "-" if seen.incremental_passes is None else f"{seen.incremental_passes:,}")
                  for key, seen in comparison.exposure.items())
     growths, faults = ("heap growths", "jobs per 1,000 growths"), ("faults fired", "jobs per 1,000 faults")
-    grid = Grid("Exposure", ("kernel", "jobs submitted", "injections fired", *growths, *faults),
-                (False, True, False, True, False, True, False), rows)
+    passes = "incremental passes"
+    grid = Grid("Exposure", ("kernel", "jobs submitted", "injections fired", *growths, *faults, passes),
+                (False, True, False, True, False, True, False, True), rows)
     return grid.without(*(growths if all(seen.heap_growths is None for seen in arms) else ()),
-                        *(faults if all(seen.faults_fired is None for seen in arms) else ()))
+                        *(faults if all(seen.faults_fired is None for seen in arms) else ()),
+                        *((passes,) if all(seen.incremental_passes is None for seen in arms) else ()))
 
 
 def gaps_grid(comparison: Comparison) -> Grid:

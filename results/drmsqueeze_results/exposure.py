@@ -11,12 +11,17 @@ from drmsqueeze_results.observations import Observation
 INJECTS_FAILURES = frozenset({"fail-page-alloc", "failslab", "fail-function", "fail-nth"})
 PLANTED = {"trap": "trap", "model-fault": "fault"}
 HEAP_GROWTHS = "heap growths"  # as stressors count them (tiler_heap.cc)
+INCREMENTAL_PASSES = "incremental passes"
 TOLERANCE = 0.02  # differences below this share of the greater are not worth a word
 
 
-def _growths(run: Run) -> int | None:
-    known = [report.counts[HEAP_GROWTHS] for report in run.stressors if isinstance(report.counts.get(HEAP_GROWTHS), int)]
+def _counted(run: Run, name: str) -> int | None:
+    known = [count for report in run.stressors if isinstance(count := report.counts.get(name), int)]
     return sum(known) if known else None
+
+
+def _growths(run: Run) -> int | None:
+    return _counted(run, HEAP_GROWTHS)
 
 
 def _faults(run: Run) -> int | None:
@@ -44,8 +49,9 @@ def exposure(items: Sequence[Observation]) -> Exposure:
     faulted = [(run, n) for run in runs if (n := _faults(run)) is not None]
     growths = sum(n for _, n in grown) if grown else None
     faults = sum(n for _, n in faulted) if faulted else None
+    rendered = [n for run in runs if (n := _counted(run, INCREMENTAL_PASSES)) is not None]
     return Exposure(sum(run.jobs.submitted for run in runs), fired, growths, faults, _rates([run for run, _ in grown], growths),
-                    _rates([run for run, _ in faulted], faults))
+                    _rates([run for run, _ in faulted], faults), sum(rendered) if rendered else None)
 
 
 def _apart(what: str, values: Mapping[str, float | None]) -> str:

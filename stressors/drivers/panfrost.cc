@@ -177,9 +177,9 @@ public:
 		return {};
 	}
 
-	int submit(const Buffer &buffer) override
+	int submit(const Memory &memory) override
 	{
-		uint32_t handles[] = {buffer.handle(), chain_.gem.get()};
+		uint32_t handles[] = {memory.buffer()->handle(), chain_.gem.get()};
 		drm_panfrost_submit args{};
 		args.jc = chain_.address;
 		args.out_sync = fence_.handle();
@@ -234,9 +234,12 @@ public:
 
 	int fd() const override { return device_.fd(); }
 
-	Result<std::unique_ptr<Buffer>> create_heap(uint64_t bytes) override
+	Result<std::unique_ptr<Memory>> create_heap(const HeapShape &shape) override
 	{
-		return wrap(create_bo(device_.fd(), bytes, PANFROST_BO_HEAP | PANFROST_BO_NOEXEC));
+		auto heap = wrap(create_bo(device_.fd(), shape.bytes, PANFROST_BO_HEAP | PANFROST_BO_NOEXEC));
+		if (!heap)
+			return heap.error();
+		return std::unique_ptr<Memory>(std::move(*heap));
 	}
 
 	Result<std::unique_ptr<Buffer>> create_buffer(uint64_t bytes) override
@@ -256,7 +259,7 @@ public:
 		return wrap(Bo{std::move(*gem), args.offset, bytes});
 	}
 
-	Result<std::unique_ptr<JobSlot>> create_slot(unsigned max_writes) override
+	Result<std::unique_ptr<JobSlot>> create_slot(unsigned max_writes, uint32_t /*group*/) override
 	{
 		auto chain = create_bo(device_.fd(), max_writes * sizeof(WriteValueJob), PANFROST_BO_NOEXEC);
 		if (!chain)

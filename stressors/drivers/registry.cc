@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "stressors/drivers/driver.h"
 
+#include <algorithm>
+
 #include "stressors/drm/sync.h"
 
 namespace drmsqueeze
@@ -8,6 +10,7 @@ namespace drmsqueeze
 
 extern const Driver kBochs;
 extern const Driver kPanfrost;
+extern const Driver kPanthor;
 extern const Driver kQxl;
 extern const Driver kVgem;
 extern const Driver kVirtioGpu;
@@ -18,7 +21,7 @@ namespace
 {
 
 constexpr const Driver *kDrivers[] = {
-	&kPanfrost, &kVgem, &kVkms, &kBochs, &kVirtioGpu, &kQxl, &kVmwgfx,
+	&kPanfrost, &kPanthor, &kVgem, &kVkms, &kBochs, &kVirtioGpu, &kQxl, &kVmwgfx,
 };
 
 } // namespace
@@ -29,6 +32,23 @@ Result<int64_t> JobSlot::signalled_ns()
 	if (!file)
 		return file.error();
 	return SyncFile(std::move(*file)).signalled_ns();
+}
+
+Result<unsigned> JobSlot::first_wrong(Memory &heap, std::span<const GpuWrite> writes)
+{
+	Buffer *buffer = heap.buffer();
+	if (!buffer)
+		return Error{EOPNOTSUPP, "heaps cannot be read"};
+	unsigned index = 0;
+	for (const GpuWrite &write : writes) {
+		auto found = buffer->read64(write.address - heap.address());
+		if (!found)
+			return found.error();
+		if (*found != write.value)
+			break;
+		index++;
+	}
+	return index;
 }
 
 std::span<const Driver *const> all_drivers()
@@ -50,6 +70,13 @@ LogSign sign_of(const Driver &driver, std::string_view line)
 		if (line.find(rule.contains) != std::string_view::npos)
 			return rule.sign;
 	return LogSign::none;
+}
+
+bool may_be_timeout(const Driver &driver, int error)
+{
+	return std::ranges::any_of(driver.outcome_rules, [error](const OutcomeRule &rule) {
+		return rule.role == TimeoutRole::culprit && (rule.error == 0 || rule.error == error);
+	});
 }
 
 const OutcomeRule &outcome_of(const Driver &driver, int error, TimeoutRole role)

@@ -26,7 +26,7 @@ public:
 	{
 		if (Status status = OnPanfrost::set_up(); !status)
 			return status;
-		auto heap = context_->create_heap(kHeapBytes);
+		auto heap = context_->create_heap({.bytes = kHeapBytes});
 		if (!heap)
 			return heap.error();
 		auto slot = context_->create_slot(1);
@@ -50,7 +50,7 @@ public:
 	/** All of what the fault was to back, and a heap of its own for the job behind. */
 	Status check() override
 	{
-		if (Status status = gpu_writes(*context_, *heap_, heap_->address(), kHeapBytes); !status)
+		if (Status status = gpu_writes(*context_, *heap_->buffer(), heap_->address(), kHeapBytes); !status)
 			return status;
 		return next_heap();
 	}
@@ -59,11 +59,11 @@ public:
 private:
 	Status next_heap()
 	{
-		auto next = context_->create_heap(kHeapBytes);
-		return next ? gpu_writes(*context_, **next, (*next)->address(), 1) : Status(next.error());
+		auto next = context_->create_heap({.bytes = kHeapBytes});
+		return next ? gpu_writes(*context_, *(*next)->buffer(), (*next)->address(), 1) : Status(next.error());
 	}
 
-	std::unique_ptr<Buffer> heap_;
+	std::unique_ptr<Memory> heap_;
 	std::unique_ptr<JobSlot> slot_;
 };
 

@@ -84,9 +84,9 @@ class FakeSlot : public JobSlot
 public:
 	explicit FakeSlot(int fence_error) : fence_error_(fence_error) {}
 	void describe(std::span<const GpuWrite> writes) override { writes_.assign(writes.begin(), writes.end()); }
-	int submit(const Buffer &buffer) override
+	int submit(const Memory &memory) override
 	{
-		auto view = const_cast<Buffer &>(buffer).map();
+		auto view = const_cast<Memory &>(memory).buffer()->map();
 		for (const GpuWrite &write : writes_)
 			if (fence_error_ == 0)
 				view->store64(write.address, write.value);
@@ -113,7 +113,7 @@ public:
 		driver_.allocations_left--;
 		return std::unique_ptr<Buffer>(new FakeBuffer(driver_, bytes));
 	}
-	Result<std::unique_ptr<JobSlot>> create_slot(unsigned /*max_writes*/) override
+	Result<std::unique_ptr<JobSlot>> create_slot(unsigned /*max_writes*/, uint32_t /*group*/) override
 	{
 		return std::unique_ptr<JobSlot>(new FakeSlot(fence_error));
 	}

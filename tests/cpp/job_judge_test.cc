@@ -2,6 +2,7 @@
 /* A job that was looked at late is late only if its fence was. */
 #include "stressors/job_judge.h"
 
+#include <cerrno>
 #include <gtest/gtest.h>
 
 #include "agent/clock.h"
@@ -17,7 +18,7 @@ class StampedSlot : public JobSlot
 public:
 	explicit StampedSlot(Result<int64_t> stamp) : stamp_(std::move(stamp)) {}
 	void describe(std::span<const GpuWrite> /*writes*/) override {}
-	int submit(const Buffer & /*buffer*/) override { return 0; }
+	int submit(const Memory & /*memory*/) override { return 0; }
 	int wait(int64_t /*until_ns*/) override { return 0; }
 	Result<int> fence_error() override { return 0; }
 	Result<int64_t> signalled_ns() override { return stamp_; }
@@ -25,6 +26,20 @@ public:
 
 private:
 	Result<int64_t> stamp_;
+};
+
+/** A job that ended with an error; its driver ends more than the job at fault. */
+class FailedSlot : public StampedSlot
+{
+public:
+	FailedSlot(int error, bool bystander) : StampedSlot(0), error_(error), bystander_(bystander) {}
+	Result<int> fence_error() override { return error_; }
+	unsigned writes_done() const override { return 0; }
+	bool bystander() override { return bystander_; }
+
+private:
+	int error_;
+	bool bystander_;
 };
 
 class JobJudgeTest : public testing::Test
@@ -45,6 +60,21 @@ protected:
 		sleep_until_ns(intent_ns + 2 * kDeadline);
 		StampedSlot slot(stamp(intent_ns));
 		JobJudge(seat_).judge(slot, 0, 1, [] { return 1U; });
+		return ring_.read().back();
+	}
+
+	/** The end record of a job of panthor whose fence carries @error. */
+	Record failed(int error, bool bystander)
+	{
+		table_.begin(0, {.client = 0,
+				 .context = 0,
+				 .thread = 0,
+				 .bytes = 0,
+				 .stressor = "tiler-heap",
+				 .deadline_ns = kNsPerS});
+		ClientSeat seat{request_, *find_driver("panthor"), ring_.recorder(), *control_, table_, 0, 0, 0};
+		FailedSlot slot(error, bystander);
+		JobJudge(seat).judge(slot, 0, 1, [] { return 1U; });
 		return ring_.read().back();
 	}
 
@@ -75,6 +105,18 @@ TEST_F(JobJudgeTest, WithoutAStampOurOwnLookCounts)
 	Record end = judged([](int64_t) -> Result<int64_t> { return Error{EOPNOTSUPP, "no sync files"}; });
 	EXPECT_EQ(static_cast<Fate>(end.code), Fate::stalled);
 	EXPECT_GE(end.b, 2 * kDeadline);
+}
+
+TEST_F(JobJudgeTest, AJobThatNeverBeganIsAVictim)
+{
+	Record culprit = failed(EINVAL, false);
+	EXPECT_EQ(static_cast<Fate>(culprit.code), Fate::failed);
+	EXPECT_EQ(culprit.c & kVictim, 0);
+	for (int error : {EINVAL, ETIMEDOUT, ECANCELED}) {
+		Record victim = failed(error, true);
+		EXPECT_EQ(static_cast<Fate>(victim.code), Fate::failed);
+		EXPECT_EQ(victim.c & kVictim, int64_t{kVictim}) << error;
+	}
 }
 
 } // namespace

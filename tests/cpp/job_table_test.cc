@@ -13,14 +13,15 @@ namespace
 class JobTableTest : public testing::Test
 {
 protected:
-	uint64_t begin(uint32_t slot, uint32_t client, int64_t deadline_ns = kNsPerS)
+	uint64_t begin(uint32_t slot, uint32_t client, int64_t deadline_ns = kNsPerS, uint32_t queue = 0)
 	{
 		return table_.begin(slot, {.client = client,
 					   .context = 0,
 					   .thread = 0,
 					   .bytes = 4096,
 					   .stressor = "tiler-heap",
-					   .deadline_ns = deadline_ns});
+					   .deadline_ns = deadline_ns,
+					   .queue = queue});
 	}
 
 	LocalRing ring_{64};
@@ -99,6 +100,16 @@ TEST_F(JobTableTest, TimeoutHasOneCulpritTheFirstSubmittedOfItsContext)
 	EXPECT_FALSE(table_.claim_timeout(1, kMessage));
 	/* Another message is another timeout. */
 	EXPECT_TRUE(table_.claim_timeout(1, kMessage + 1));
+}
+
+TEST_F(JobTableTest, ATimeoutOfOneQueueIsNoneOfTheOthers)
+{
+	constexpr uint64_t kMessage = 301;
+	begin(0, 0, kNsPerS, 1);
+	begin(1, 0, kNsPerS, 2);
+	table_.submitted(0, 0);
+	table_.submitted(1, 0);
+	EXPECT_TRUE(table_.claim_timeout(1, kMessage)) << "the older job is in a group of its own";
 }
 
 TEST(Control, KeepsTheFirstError)

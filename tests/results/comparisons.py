@@ -62,7 +62,8 @@ def _write(directory: Path, cell: Any, planned: Mapping[str, Any], kernel: str) 
                 ("stuck", 3000, fates["hung"] + fates["stalled"])) if count}},
     }
     if "growths" in cell:
-        run["stressors"] = [{"stressor": "tiler-heap", "counts": {"heap growths": cell["growths"]}, "tables": []}]
+        run["stressors"] = [{"stressor": "tiler-heap", "tables": [],
+                             "counts": {"heap growths": cell["growths"]} | ({"incremental passes": cell["passes"]} if "passes" in cell else {})}]
     if "injector" in cell:
         run["injections"] = [{"injector": cell["injector"], "settings": {}, "fired": 7}]
     if "lockdep" in cell:

@@ -10,6 +10,7 @@ import pytest
 from comparisons import make
 from drmsqueeze_results import incidence, statistics
 from drmsqueeze_results.comparison import compare
+from drmsqueeze_results.comparison_tables import exposure_grid
 from drmsqueeze_results.factorial import factors_of
 
 FINE = {"completed": 20, "growths": 160}
@@ -31,6 +32,15 @@ def test_unequal_exposure_is_told(tmp_path: Path) -> None:
     assert result.exposure["b"].per_1000_growths["failed"] == pytest.approx(100)
     unknown = compare(make(tmp_path / "u", {0.02: {"a": [FINE] * 6, "b": [{"completed": 20}] * 6}}))
     assert "Heap growths for each run are not known of lab+panfrost-nowait" in unknown.exposure_note
+
+
+def test_incremental_passes_are_counted_beside_the_failures(tmp_path: Path) -> None:
+    rendered = compare(make(tmp_path / "c", {0.02: {"a": [FINE | {"passes": 0}] * 6, "b": [FINE | {"passes": 4}] * 6}}))
+    assert [rendered.exposure[arm].incremental_passes for arm in "ab"] == [0, 24]
+    assert [row[-1] for row in exposure_grid(rendered).rows] == ["0", "24"]
+    without = compare(make(tmp_path / "w", {0.02: {"a": [FINE] * 6, "b": [FINE] * 6}}))
+    assert without.exposure["a"].incremental_passes is None
+    assert "incremental passes" not in exposure_grid(without).columns, "most GPUs know no such thing"
 
 
 def test_rates_by_faults_fired(tmp_path: Path) -> None:

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+#include "stressors/heap_leaver.h"
+
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <new>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "agent/clock.h"
+#include "agent/process.h"
+#include "stressors/patience.h"
+
+namespace drmsqueeze
+{
+
+namespace
+{
+
+/** A fence alone: whatever the job had besides may be gone. */
+class FenceOnly : public JobSlot
+{
+public:
+	explicit FenceOnly(const SyncFile &fence) : fence_(fence) {}
+	void describe(std::span<const GpuWrite> /*writes*/) override {}
+	int submit(const Memory & /*memory*/) override { return EINVAL; }
+	int wait(int64_t until_ns) override { return fence_.wait(until_ns); }
+	Result<int> fence_error() override
+	{
+		auto fence = fence_.status();
+		if (!fence)
+			return fence.error();
+		return fence->status < 0 ? -fence->status : 0;
+	}
+	Result<int64_t> signalled_ns() override { return fence_.signalled_ns(); }
+	unsigned writes_done() const override { return 0; }
+
+private:
+	const SyncFile &fence_;
+};
+
+constexpr int kNotYet = -1;
+constexpr int kNoJob = -2;
+
+Result<UniqueFd> descriptor_of(pid_t process, int fd)
+{
+	UniqueFd pidfd(static_cast<int>(syscall(SYS_pidfd_open, process, 0)));
+	UniqueFd copy(static_cast<int>(syscall(SYS_pidfd_getfd, pidfd.get(), fd, 0)));
+	if (!copy.valid())
+		return Error{errno, std::string("pidfd_getfd: ") + strerror(errno)};
+	return copy;
+}
+
+} // namespace
+
+void HeapLeaver::run()
+{
+	Pace due(options_.rate_hz);
+	for (uint64_t n = 0; n < options_.jobs; n++) {
+		due.wait();
+		if (!may_go_on(seat_))
+			return;
+		uint64_t job = seat_.table.begin(slot_, {.client = seat_.client,
+							 .context = seat_.context,
+							 .thread = thread_,
+							 .bytes = options_.pattern.bytes,
+							 .stressor = HeapSubmitter::kStressor,
+							 .deadline_ns = seat_.request.deadline_ns,
+							 .queue = thread_});
+		LeftJob left = options_.leave == Taken::process ? in_another_process(job) : in_this_process(job);
+		if (left.error) {
+			seat_.table.end(slot_, {Fate::failed, left.error, kSubmitFailed, left.reason});
+			continue;
+		}
+		FenceOnly fence(left.fence);
+		if (judge_.wait(fence))
+			judge_.judge(fence, slot_, 0, [] { return 0U; });
+	}
+}
+
+void HeapLeaver::dwell() const
+{
+	sleep_ns(static_cast<int64_t>(static_cast<double>(options_.leave_ns) * seat_.request.time_scale));
+}
+
+LeftJob HeapLeaver::submit(Owned &owned, uint64_t job)
+{
+	auto failed = [](const Error &error) { return LeftJob{{}, error.code, error.reason}; };
+	auto context = seat_.driver.open();
+	if (!context)
+		return failed(context.error());
+	owned.context = std::move(*context);
+	auto heap = owned.context->create_heap(options_.shape);
+	if (!heap)
+		return failed(heap.error());
+	owned.heap = std::move(*heap);
+	auto slot = owned.context->create_slot(options_.pattern.count());
+	if (!slot)
+		return failed(slot.error());
+	owned.slot = std::move(*slot);
+	options_.pattern.fill(writes_, owned.heap->address(), 0, seat_.request.seed, job);
+	if (Status status = owned.slot->describe_heap(*owned.heap, writes_, options_.pattern.bytes); !status)
+		return failed(status.error());
+	if (int error = owned.slot->submit(*owned.heap))
+		return failed({error, "submit"});
+	auto fence = patiently<UniqueFd>([&] { return owned.slot->export_fence(); });
+	if (!fence)
+		return failed(fence.error());
+	return {SyncFile(std::move(*fence))};
+}
+
+LeftJob HeapLeaver::in_this_process(uint64_t job)
+{
+	Owned owned;
+	int64_t begin = now_ns();
+	LeftJob left = submit(owned, job);
+	if (left.error)
+		return left;
+	seat_.table.submitted(slot_, now_ns() - begin);
+	dwell();
+	if (Status status = owned.context->take_away(*options_.leave, 0, owned.heap.get()); !status)
+		return {{}, status.error().code, status.error().reason};
+	if (*options_.leave == Taken::file)
+		return left; /* with all that is owned */
+	/* The others go when the job is through, or it would lose them too. */
+	while (left.fence.wait(now_ns() + 100 * kNsPerMs) == ETIME && seat_.control.phase.load() != Phase::over)
+		;
+	return left;
+}
+
+LeftJob HeapLeaver::in_another_process(uint64_t job)
+{
+	if (!news_)
+		news_ = new (shared_memory(sizeof(News))) News();
+	news_->fence.store(kNotYet);
+	auto other = spawn(kClientComm, kFirstOomKilled, [&] {
+		Owned owned;
+		LeftJob mine = submit(owned, job);
+		news_->error.store(mine.error);
+		news_->fence.store(mine.error ? kNoJob : mine.fence.fd());
+		for (;;)
+			pause();
+		return 0;
+	});
+	if (!other)
+		return {{}, other.error().code, other.error().reason};
+	while (news_->fence.load() == kNotYet && seat_.control.phase.load() != Phase::over)
+		sleep_ns(kNsPerMs);
+	LeftJob left{{}, news_->error.load(), "submit in another process"};
+	if (news_->fence.load() >= 0) {
+		if (auto fence = descriptor_of(*other, news_->fence.load()); fence)
+			left.fence = SyncFile(std::move(*fence));
+		else
+			left = {{}, fence.error().code, fence.error().reason};
+	}
+	if (!left.error) {
+		seat_.table.submitted(slot_, 0);
+		dwell();
+	}
+	while (!kill_and_reap(*other, kNsPerS) && seat_.control.phase.load() != Phase::over)
+		;
+	return left;
+}
+
+} // namespace drmsqueeze
