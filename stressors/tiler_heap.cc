@@ -53,6 +53,12 @@ TilerHeapOptions parse_options(JsonReader reader)
 	options.shape.initial_chunks = static_cast<uint32_t>(reader.integer_or("initial_chunks", 1, 65536, 1));
 	options.shape.max_chunks = static_cast<uint32_t>(reader.integer_or("max_chunks", 0, 65536, 0));
 	options.shape.incremental = reader.boolean_or("incremental", true);
+	/* A heap that is kept serves all that a context has in flight. */
+	if (!options.shape.max_chunks && options.heap != HeapKind::fresh) {
+		uint64_t each = options.shape.bytes / options.shape.chunk_bytes + 2;
+		options.shape.max_chunks = static_cast<uint32_t>(each * options.threads * options.in_flight) +
+					   options.shape.initial_chunks;
+	}
 	options.fresh_groups = reader.one_of_or("groups", {"kept", "fresh"}, "kept") == "fresh";
 	std::string leave =
 		reader.one_of_or("take_away", {"nothing", "heap", "group", "vm", "file", "process"}, "nothing");
@@ -170,6 +176,7 @@ public:
 		if (auto events = heap_events()) {
 			counts["heap growths"] = events->growths - shared_->before.growths;
 			counts["chunks not given"] = events->no_chunks - shared_->before.no_chunks;
+			counts["chunks given twice"] = events->doubled - shared_->before.doubled;
 			counts["incremental passes"] = shared_->growths.passes();
 		}
 		return {{"counts", counts}};

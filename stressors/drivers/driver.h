@@ -177,6 +177,7 @@ public:
 struct HeapEvents {
 	uint64_t growths;   /* chunks that were asked for and given */
 	uint64_t no_chunks; /* chunks that were asked for and not given */
+	uint64_t doubled;   /* of the growths, those by a chunk that was in use already */
 };
 
 /** What a line of the kernel log says about jobs. */

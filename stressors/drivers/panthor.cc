@@ -14,6 +14,7 @@
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <utility>
 #include <xf86drm.h>
 
 #include <panthor_drm.h>
@@ -134,11 +135,16 @@ Result<uint64_t> model_counter(const Root &root, const char *name)
 
 Result<HeapEvents> heap_events(const Root &root)
 {
-	auto given = model_counter(root, "chunks_received");
-	auto not_given = model_counter(root, "chunks_null");
-	if (!given || !not_given)
-		return given ? not_given.error() : given.error();
-	return HeapEvents{*given, *not_given};
+	HeapEvents events{};
+	for (auto [name, value] :
+	     {std::pair{"chunks_received", &events.growths}, std::pair{"chunks_null", &events.no_chunks},
+	      std::pair{"chunks_duplicate", &events.doubled}}) {
+		auto counter = model_counter(root, name);
+		if (!counter)
+			return counter.error();
+		*value = *counter;
+	}
+	return events;
 }
 
 /* queue_timedout_job(). "CSG slot %d progress timeout" is the firmware's, and its group ends as after a job timeout. */
