@@ -111,3 +111,12 @@ def test_all_problems_are_told_at_once() -> None:
 def test_missing_file(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot be read"):
         scenario.load(tmp_path / "none.json")
+
+
+def test_only_a_model_with_a_firmware_has_a_policy_without_memory() -> None:
+    csf = {"driver": "panthor", "model": "mali-csf", "oom_null": "wait"}
+    assert scenario.parse(changed(target=csf), "f.json")["target"]["oom_null"] == "wait"
+    with pytest.raises(UsageError, match="oom_null"):
+        scenario.parse(changed(target=csf | {"model": "mali-jm"}), "f.json")
+    with pytest.raises(UsageError, match="oom_null"):
+        scenario.parse(changed(target=csf | {"oom_null": "never"}), "f.json")
