@@ -63,6 +63,14 @@ PROVOKE = "/sys/kernel/debug/provoke-crash/DIRECT"
 """Where lkdtm takes the name of a crash (Documentation/fault-injection/provoke-crashes.rst)."""
 
 
+def with_files(guest: guests.Guest, root: Path, scratch: Path) -> guests.Guest:
+    """The same guest with all that lies below `root` in its image: the kernel unpacks archives that follow each other."""
+    guests.pack(root, scratch / f"{root.name}.cpio")
+    image = scratch / f"{root.name}-initramfs.cpio"
+    image.write_bytes(guest.initramfs.read_bytes() + (scratch / f"{root.name}.cpio").read_bytes())
+    return replace(guest, initramfs=image)
+
+
 class Provoked(Lab):
     """A lab whose guests run a shell script beside the agent: what hangs or hurts a kernel and is no fault of a driver."""
 
@@ -81,10 +89,7 @@ class Provoked(Lab):
         mark = 'echo "drmsqueeze-init: up"\n'
         (root / "init").write_text(guests.INIT.read_text().replace(mark, f"$bb modprobe lkdtm\n{{\n{self._script}\n}} &\n{mark}"))
         (root / "init").chmod(0o755)
-        guests.pack(root, self._scratch / "provoked.cpio")
-        image = self._scratch / "provoked-initramfs.cpio"  # the kernel unpacks archives that follow each other
-        image.write_bytes(plain.initramfs.read_bytes() + (self._scratch / "provoked.cpio").read_bytes())
-        return replace(plain, initramfs=image)
+        return with_files(plain, root, self._scratch)
 
 
 @pytest.fixture(scope="session")

@@ -211,6 +211,7 @@ unsigned int gpu_model_count(const char *const *names)
 		n++;
 	return n;
 }
+EXPORT_SYMBOL_GPL(gpu_model_count);
 
 static int gpu_model_publish(struct gpu_model *gm)
 {

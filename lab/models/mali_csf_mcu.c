@@ -42,9 +42,10 @@ void csf_raise_job(struct mali_csf *csf, u32 bits)
 			   gpu_model_fault_hit(&csf->gm, CSF_FAULT_LOSE_INTERRUPT, &unused));
 }
 
+/* A dead MCU does nothing more. */
 bool csf_mcu_read(struct mali_csf *csf, u64 va, void *buf, size_t len)
 {
-	if (csf_read(csf, CSF_MCU_AS, va, buf, len))
+	if (csf->mcu.status != MCU_STATUS_FATAL && csf_read(csf, CSF_MCU_AS, va, buf, len))
 		return true;
 	csf->mcu.status = MCU_STATUS_FATAL;
 	return false;
@@ -52,7 +53,7 @@ bool csf_mcu_read(struct mali_csf *csf, u64 va, void *buf, size_t len)
 
 bool csf_mcu_write(struct mali_csf *csf, u64 va, const void *buf, size_t len)
 {
-	if (csf_write(csf, CSF_MCU_AS, va, buf, len))
+	if (csf->mcu.status != MCU_STATUS_FATAL && csf_write(csf, CSF_MCU_AS, va, buf, len))
 		return true;
 	csf->mcu.status = MCU_STATUS_FATAL;
 	return false;

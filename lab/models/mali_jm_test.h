@@ -3,15 +3,11 @@
  * Register-level tests of the Job Manager model. No driver takes part: the tests write registers, build page tables in
  * pages of their own and request the interrupts themselves. They run when the module is loaded, and are skipped when a
  * driver is bound to the model's device.
- *
- * Nothing is timed: settle() waits until the model has nothing left to do before it is woken again, and what has not
- * happened by then will not happen by itself.
  */
 #ifndef MALI_JM_TEST_H
 #define MALI_JM_TEST_H
 
-#include <kunit/test.h>
-
+#include "gpu_model_test.h"
 #include "mali_jm.h"
 
 #define VA_JOBS		0x40000000ull

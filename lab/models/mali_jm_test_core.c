@@ -3,7 +3,6 @@
  * Register-level tests of the Job Manager model: what the tests have in common.
  */
 #include <linux/bitfield.h>
-#include <linux/delay.h>
 #include <linux/gfp.h>
 #include <linux/interrupt.h>
 #include <linux/io.h>
@@ -54,14 +53,7 @@ static irqreturn_t handler(int irq, void *data)
 
 void settle(struct kunit *test)
 {
-	struct ctx *c = test->priv;
-	unsigned int i;
-
-	for (i = 0; i < 20000 && !READ_ONCE(c->gm->idle); i++)
-		usleep_range(100, 500);
-	KUNIT_ASSERT_TRUE_MSG(test, READ_ONCE(c->gm->idle), "the model did not come to rest");
-	for (i = 0; i < ARRAY_SIZE(blocks); i++)
-		irq_work_sync(&c->gm->irqs[i].deliver);
+	gpu_model_test_settle(test, ((struct ctx *)test->priv)->gm);
 }
 
 u64 counter(struct ctx *c, enum mali_jm_counter n)
