@@ -19,6 +19,10 @@
 
 #include "gpu_model.h"
 
+static bool dma_noncoherent;
+module_param(dma_noncoherent, bool, 0444);
+MODULE_PARM_DESC(dma_noncoherent, "Tell drivers that the GPU does not see the CPU's caches (it does)");
+
 struct gpu_model_node {
 	struct device_node of;
 	struct property compatible;
@@ -51,7 +55,7 @@ static int gpu_model_add_node(struct gpu_model *gm)
 	node->compatible.value = (void *)gm->desc->compatible;
 	node->compatible.length = strlen(gm->desc->compatible) + 1;
 	node->compatible.next = &node->dma_coherent;
-	node->dma_coherent.name = "dma-coherent";
+	node->dma_coherent.name = dma_noncoherent ? "dma-noncoherent" : "dma-coherent";
 	if (gm->desc->supply) {
 		node->dma_coherent.next = &node->operating_points;
 		node->operating_points.name = "operating-points";
