@@ -135,6 +135,31 @@ public:
 	Status check() override { return follows_timeline(point_.get()); }
 };
 
+/** sw_sync keeps the earliest deadline that its fence was given. */
+class SetDeadline : public WithPoint
+{
+public:
+	int act() override
+	{
+		sync_set_deadline args{};
+		args.deadline_ns = kDeadlineNs;
+		return call(point_.get(), SYNC_IOC_SET_DEADLINE, &args);
+	}
+	Status check() override
+	{
+		SwSyncDeadline args{};
+		args.fence = point_.get();
+		if (int error = call(timeline_.get(), kSwSyncGetDeadline, &args))
+			return status_of(error, "GET_DEADLINE");
+		if (args.deadline_ns != kDeadlineNs)
+			return Error{EIO, "the fence has another deadline"};
+		return follows_timeline(point_.get());
+	}
+
+private:
+	static constexpr uint64_t kDeadlineNs = 1; /* long past: whatever looks at it may hurry */
+};
+
 template <typename Kind>
 std::unique_ptr<Operation> make()
 {
@@ -152,6 +177,7 @@ constexpr OperationType kOperations[] = {
 	{"sw_sync/create-fence", make<CreatePoint>, unsupported, wait_for_sync_file},
 	{"sync_file/merge", make<Merge>, unsupported, wait_for_sync_file},
 	{"sync_file/file-info", make<FileInfo>, unsupported, nullptr},
+	{"sync_file/set-deadline", make<SetDeadline>, unsupported, nullptr},
 	{"sync_file/poll", make<Poll>, unsupported, nullptr},
 };
 

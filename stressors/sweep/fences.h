@@ -19,8 +19,15 @@ struct SwSyncCreate {
 	int32_t fence;
 };
 
+struct SwSyncDeadline {
+	uint64_t deadline_ns; /* CLOCK_MONOTONIC */
+	uint32_t pad;
+	int32_t fence;
+};
+
 inline constexpr unsigned long kSwSyncCreate = _IOWR('W', 0, SwSyncCreate);
 inline constexpr unsigned long kSwSyncInc = _IOW('W', 1, uint32_t);
+inline constexpr unsigned long kSwSyncGetDeadline = _IOWR('W', 2, SwSyncDeadline);
 
 /** A sync file that signals when @timeline comes to @value: 0 or errno. */
 int create_point(int timeline, uint32_t value, UniqueFd &fence);
