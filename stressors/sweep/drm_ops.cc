@@ -23,6 +23,7 @@ namespace
 {
 
 const char kPanfrost[] = "panfrost";
+const char kPanthorName[] = "panthor";
 const char kVgem[] = "vgem";
 
 template <const char *driver>
@@ -178,6 +179,11 @@ constexpr OperationType kOperations[] = {
 	{"panfrost/gem-close", make<GemClose<kPanfrost>>, without<kPanfrost>, open_there<kPanfrost>},
 	{"panfrost/prime-export", make<Export<kPanfrost>>, without<kPanfrost>, import_there<kPanfrost>},
 	{"panfrost/prime-import", make<Import<kPanfrost>>, without<kPanfrost>, import_there<kPanfrost>},
+	{"panthor/open", make<Open<kPanthorName>>, without<kPanthorName>, open_there<kPanthorName>},
+	{"panthor/close", make<Close<kPanthorName>>, without<kPanthorName>, open_there<kPanthorName>},
+	{"panthor/gem-close", make<GemClose<kPanthorName>>, without<kPanthorName>, open_there<kPanthorName>},
+	{"panthor/prime-export", make<Export<kPanthorName>>, without<kPanthorName>, import_there<kPanthorName>},
+	{"panthor/prime-import", make<Import<kPanthorName>>, without<kPanthorName>, import_there<kPanthorName>},
 	{"vgem/open", make<Open<kVgem>>, without<kVgem>, open_there<kVgem>},
 	{"vgem/close", make<Close<kVgem>>, without<kVgem>, open_there<kVgem>},
 	{"vgem/gem-close", make<GemClose<kVgem>>, without<kVgem>, open_there<kVgem>},

@@ -72,35 +72,52 @@ std::optional<FaultSite> parse_line(const std::string &line)
 
 } // namespace
 
-Result<FailNth> FailNth::open(const Root &root, pid_t tid)
+Result<FailNth> FailNth::open(const Root &root, const std::vector<pid_t> &tids)
 {
-	std::string who = tid ? std::to_string(tid) : "thread-self";
-	std::string path =
-		root.path(tid ? fmt::format("/proc/{}/task/{}/fail-nth", who, who) : "/proc/thread-self/fail-nth");
-	UniqueFd fd(::open(path.c_str(), O_RDWR | O_CLOEXEC));
-	if (!fd.valid())
-		return Error{errno, path + ": " + strerror(errno)};
-	return FailNth(std::move(fd));
+	std::vector<UniqueFd> fds;
+	Error error{ENOENT, "fail-nth: no such thread"};
+	for (pid_t tid : tids) {
+		std::string path = root.path(tid ? fmt::format("/proc/{}/task/{}/fail-nth", tid, tid)
+						 : "/proc/thread-self/fail-nth");
+		UniqueFd fd(::open(path.c_str(), O_RDWR | O_CLOEXEC));
+		if (fd.valid())
+			fds.push_back(std::move(fd));
+		else
+			error = {errno, path + ": " + strerror(errno)};
+	}
+	if (fds.empty())
+		return error;
+	return FailNth(std::move(fds));
 }
 
 bool FailNth::arm(uint32_t n) const
 {
 	char text[16];
 	auto end = std::to_chars(std::begin(text), std::end(text), n).ptr;
-	return pwrite(fd_.get(), text, static_cast<size_t>(end - text), 0) == end - text;
+	bool any = false;
+	for (const UniqueFd &fd : fds_)
+		any |= pwrite(fd.get(), text, static_cast<size_t>(end - text), 0) == end - text;
+	return any;
 }
 
 Result<uint32_t> FailNth::disarm() const
 {
-	char text[16];
-	ssize_t got = pread(fd_.get(), text, sizeof(text), 0);
-	int error = errno;
+	std::optional<uint32_t> least;
+	int error = EIO;
+	for (const UniqueFd &fd : fds_) {
+		char text[16];
+		uint32_t left = 0;
+		ssize_t got = pread(fd.get(), text, sizeof(text), 0);
+		if (got > 0 && std::from_chars(text, text + got, left).ec == std::errc())
+			least = std::min(left, least.value_or(left));
+		else if (got < 0)
+			error = errno;
+	}
 	if (!arm(0))
 		return Error{errno, std::string("fail-nth: cannot be disarmed: ") + strerror(errno)};
-	uint32_t left = 0;
-	if (got <= 0 || std::from_chars(text, text + got, left).ec != std::errc())
-		return Error{error ? error : EIO, "fail-nth: cannot be read"};
-	return left;
+	if (!least)
+		return Error{error, "fail-nth: cannot be read"};
+	return *least;
 }
 
 std::string FaultSite::key() const

@@ -26,17 +26,19 @@ public:
 	/**
 	 * @tid 0: the calling thread. Threads of the kernel can be armed too. ENOENT without CONFIG_FAULT_INJECTION.
 	 */
-	static Result<FailNth> open(const Root &root, pid_t tid);
+	static Result<FailNth> open(const Root &root, pid_t tid) { return open(root, std::vector{tid}); }
+	/** Of whichever of some threads does the work; each counts by itself. Those that are gone are left out. */
+	static Result<FailNth> open(const Root &root, const std::vector<pid_t> &tids);
 
 	/** @n 0 disarms. */
 	bool arm(uint32_t n) const;
-	/** Disarms; what was left of n: 0 when the failure has happened. */
+	/** Disarms; what was left of n, of the thread that came closest: 0 when the failure has happened. */
 	Result<uint32_t> disarm() const;
 
 private:
-	explicit FailNth(UniqueFd fd) : fd_(std::move(fd)) {}
+	explicit FailNth(std::vector<UniqueFd> fds) : fds_(std::move(fds)) {}
 
-	UniqueFd fd_;
+	std::vector<UniqueFd> fds_; /* never empty */
 };
 
 /** One allocation that fail-nth counted. */

@@ -56,7 +56,10 @@ struct OperationType {
 	/** The error that the step is to have when an allocation fails. */
 	int error = ENOMEM;
 
-	/** The thread of the kernel that allocates (pattern); nullptr: the caller. */
+	/**
+	 * The thread of the kernel that allocates (pattern), or those of which one will: workers of a pool; nullptr:
+	 * the caller.
+	 */
 	const char *thread = nullptr;
 };
 

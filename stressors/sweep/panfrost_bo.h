@@ -1,48 +1,24 @@
 /* SPDX-License-Identifier: MIT */
-/* What the operations on panfrost share: an open file with buffers, and a job that shows whether the GPU sees them. */
+/* What the operations on panfrost share. */
 #pragma once
 
-#include <memory>
-
-#include "stressors/drivers/driver.h"
-#include "stressors/sweep/operation.h"
+#include "stressors/sweep/driver_bo.h"
 
 namespace drmsqueeze
 {
 
-/**
- * A job writes to every 4 KiB page of [@address, @address + @bytes) that @buffer holds, and its fence carries no error.
- */
-Status gpu_writes(Context &context, const Buffer &buffer, uint64_t address, uint64_t bytes);
-
-/**
- * A new open file can still have a buffer and a job of its own; what else is in @dmabuf it can map, where there is one.
- */
 Status panfrost_works(int dmabuf);
 
-/** An open file of panfrost. */
-class OnPanfrost : public Operation
+class OnPanfrost : public OnDriver
 {
 public:
-	Status set_up() override;
-
-protected:
-	int fd() const { return context_->fd(); }
-
-	std::unique_ptr<Context> context_;
+	OnPanfrost() : OnDriver("panfrost") {}
 };
 
-/** With a buffer in it. */
-class OnPanfrostBo : public OnPanfrost
+class OnPanfrostBo : public OnDriverBo
 {
 public:
-	Status set_up() override;
-	/** The CPU and the GPU write to all of it. */
-	Status check() override;
-	UniqueFd share() override;
-
-protected:
-	std::unique_ptr<Buffer> buffer_;
+	OnPanfrostBo() : OnDriverBo("panfrost") {}
 };
 
 } // namespace drmsqueeze

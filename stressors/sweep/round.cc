@@ -23,15 +23,15 @@ void add_fault(Round &round, const char *what, const Status &status)
 	add_fault(round, fmt::format("{}: {}", what, status.error().reason));
 }
 
-/** The caller, or the thread of the kernel that does the work. */
+/** The caller, or the thread of the kernel that does the work, or will. */
 Result<FailNth> fail_nth_of(const Root &root, const OperationType &type)
 {
 	if (!type.thread)
 		return FailNth::open(root, 0);
 	auto threads = processes_named(root, type.thread);
-	if (threads.size() != 1)
-		return Error{ENOENT, fmt::format("{} threads are named like {}", threads.size(), type.thread)};
-	return FailNth::open(root, threads.front());
+	if (threads.empty())
+		return Error{ENOENT, fmt::format("no thread is named like {}", type.thread)};
+	return FailNth::open(root, threads);
 }
 
 } // namespace

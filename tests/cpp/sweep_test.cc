@@ -59,6 +59,24 @@ TEST(FailNth, WhatIsLeftIsReadAndTheThreadDisarmed)
 	EXPECT_EQ(FailNth::open(root.root(), 8).error().code, ENOENT);
 }
 
+/* A pool's worker that does the work fires; the others stand where they were armed. */
+TEST(FailNth, OfSomeThreadsTheOneCountsThatCameClosest)
+{
+	TemporaryRoot root;
+	for (const char *path : {"/proc/7/task/7/fail-nth", "/proc/9/task/9/fail-nth"})
+		root.write(path, "0\n");
+	auto fail_nth = FailNth::open(root.root(), {7, 8, 9});
+	ASSERT_TRUE(fail_nth);
+	EXPECT_TRUE(fail_nth->arm(5));
+	EXPECT_EQ(root.read("/proc/7/task/7/fail-nth").front(), '5');
+	root.write("/proc/9/task/9/fail-nth", "0\n");
+	auto left = fail_nth->disarm();
+	ASSERT_TRUE(left);
+	EXPECT_EQ(*left, 0U);
+	EXPECT_EQ(root.read("/proc/7/task/7/fail-nth").front(), '0');
+	EXPECT_FALSE(FailNth::open(root.root(), {8}));
+}
+
 TEST(Census, SlabsAreCountedAndTheAgentsOwnLeftOut)
 {
 	Census census;

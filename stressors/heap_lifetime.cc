@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * heap-lifetime: a tiler heap grows, for seconds (a trap sees to that), and meanwhile the heap, its group, its VM, its
+ * file, its process or the device goes away. Each job is one such case, in a process of its own. Beside it an innocent
+ * client, in another process with another file and VM, submits short jobs all the time, and when all is over a new
+ * client tries one. A job has completed when the process is gone and the new client's job is right; how long each part
+ * of it took is in the table of stressors.json.
+ */
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <fmt/format.h>
+#include <new>
+#include <sys/wait.h>
+#include <thread>
+#include <unistd.h>
+
+#include "agent/clock.h"
+#include "stressors/heap_victim.h"
+#include "stressors/stressor.h"
+
+namespace drmsqueeze
+{
+
+namespace
+{
+
+constexpr const char *kStressor = "heap-lifetime";
+constexpr uint32_t kMaxCases = 256;
+constexpr uint64_t kBufferBytes = 16 * 1024;
+constexpr int64_t kLook = 5 * kNsPerMs;
+
+constexpr std::array kParts = {Gone::nothing, Gone::heap,    Gone::group, Gone::vm,
+			       Gone::file,    Gone::process, Gone::device};
+
+struct Options {
+	std::vector<Gone> parts;
+	uint32_t jobs = 0;
+	uint32_t crowd = 0;
+	VictimPlan plan;
+};
+
+/** What the jobs of innocent clients saw during one case. */
+struct Innocent {
+	std::atomic<uint64_t> jobs;
+	std::atomic<uint64_t> errors;
+	std::atomic<int> error; /* the last */
+	std::atomic<int64_t> longest_ns;
+};
+
+struct Case {
+	Gone part;
+	VictimFate fate;
+	Innocent innocent;
+	int64_t gone_ns; /* from taking_ns on; 0: it was not seen to end */
+	int next_error;
+	char counted[200]; /* by the GPU model */
+};
+
+struct Shared {
+	std::atomic<uint32_t> cases;
+	Case table[kMaxCases];
+};
+
+Options parse_options(JsonReader reader)
+{
+	Options options;
+	for (const std::string &name : reader.strings("parts")) {
+		auto part = std::find_if(kParts.begin(), kParts.end(), [&](Gone one) { return name == name_of(one); });
+		if (part == kParts.end())
+			reader.fail("parts", "nothing, heap, group, vm, file, process or device");
+		options.parts.push_back(*part);
+	}
+	if (options.parts.empty())
+		options.parts.assign(kParts.begin(), kParts.end() - 1); /* the device takes everybody else's with it */
+	options.jobs = static_cast<uint32_t>(reader.integer_or("jobs", 1, kMaxCases, 6));
+	options.crowd = static_cast<uint32_t>(reader.integer_or("crowd", 1, 64, 1));
+	options.plan.chunk_bytes = reader.integer_or("chunk_kib", 128, 8192, 2048) << 10;
+	options.plan.heap_bytes = reader.integer_or("heap_mib", 1, 1024, 4) << 20;
+	options.plan.neighbour = reader.boolean_or("neighbour", false);
+	options.plan.patience_ns = reader.integer_or("patience_ms", 100, 600000, 30000) * kNsPerMs;
+	reader.finish();
+	if (options.plan.heap_bytes <= options.plan.chunk_bytes)
+		reader.fail("heap_mib", "more than a chunk");
+	return options;
+}
+
+/** One short job of a client of its own: 0 or errno. */
+int short_job(JobSlot &slot, Buffer &buffer, int64_t patience_ns)
+{
+	const GpuWrite write{buffer.address(), 1};
+	slot.describe({&write, 1});
+	if (int error = slot.submit(buffer))
+		return error;
+	if (int error = slot.wait(now_ns() + patience_ns))
+		return error;
+	auto error = slot.fence_error();
+	return error ? *error : error.error().code;
+}
+
+struct Client {
+	std::unique_ptr<Context> context;
+	std::unique_ptr<Buffer> buffer;
+	std::vector<std::unique_ptr<JobSlot>> slots;
+
+	static Result<Client> create(const Driver &driver, uint32_t groups)
+	{
+		auto context = driver.open();
+		if (!context)
+			return context.error();
+		auto buffer = (*context)->create_buffer(kBufferBytes);
+		if (!buffer)
+			return buffer.error();
+		Client client{std::move(*context), std::move(*buffer), {}};
+		for (uint32_t i = 0; i < groups; i++) {
+			auto slot = client.context->create_slot(1, i);
+			if (!slot)
+				return slot.error();
+			client.slots.push_back(std::move(*slot));
+		}
+		return client;
+	}
+};
+
+class HeapLifetime : public Stressor
+{
+public:
+	explicit HeapLifetime(Options options) : options_(std::move(options))
+	{
+		if (void *memory = shared_memory(sizeof(Shared)))
+			shared_ = new (memory) Shared();
+	}
+
+	uint32_t clients() const override { return 1; }
+	uint32_t slots_per_client() const override { return 1; }
+
+	Status prepare(const Driver & /*driver*/) override
+	{
+		if (!shared_)
+			return Error{ENOMEM, "heap-lifetime: no shared memory"};
+		auto held = growths_held(root_);
+		return held ? Status() : Status(held.error());
+	}
+
+	Status run_client(const ClientSeat &seat) override
+	{
+		if (!wait_for_run(seat))
+			return {};
+		for (uint32_t i = 0; i < options_.jobs && may_go_on(seat); i++)
+			run_case(seat, shared_->table[i], options_.parts[i % options_.parts.size()]);
+		return {};
+	}
+
+	nlohmann::json report() const override;
+
+private:
+	void run_case(const ClientSeat &seat, Case &one, Gone part)
+	{
+		one.part = part;
+		shared_->cases.fetch_add(1);
+		seat.table.begin(seat.first_slot, {.client = seat.client,
+						   .context = seat.context,
+						   .thread = 0,
+						   .bytes = options_.plan.heap_bytes,
+						   .stressor = kStressor,
+						   .deadline_ns = seat.request.deadline_ns});
+		VictimPlan plan = options_.plan;
+		plan.part = part;
+		const auto before = chunk_counters(root_);
+		pid_t victim = fork();
+		if (victim == 0)
+			run_victim(root_, seat.driver, plan, one.fate);
+		std::atomic<bool> over = false;
+		std::vector<std::thread> innocents = start_innocents(seat, one.innocent, over);
+		bool gone = wait_for_end(seat, victim);
+		if (gone && one.fate.taking_ns.load())
+			one.gone_ns = now_ns() - one.fate.taking_ns.load();
+		over = true;
+		for (std::thread &thread : innocents)
+			thread.join();
+		if (!gone)
+			return; /* the job stays in flight, and is judged so */
+		if (part == Gone::device)
+			bind_device(root_, seat.driver);
+		one.next_error = try_anew(seat.driver);
+		std::string counted;
+		for (const auto &[name, value] : chunk_counters(root_))
+			if (auto old = before.find(name); old != before.end() && value != old->second)
+				counted +=
+					fmt::format("{}{} {}", counted.empty() ? "" : ", ", name, value - old->second);
+		one.counted[counted.copy(one.counted, sizeof(one.counted) - 1)] = '\0';
+		end(seat, one);
+	}
+
+	/** In a process of their own, the client's: nothing of theirs is the victim's. */
+	std::vector<std::thread> start_innocents(const ClientSeat &seat, Innocent &counts,
+						 std::atomic<bool> &over) const
+	{
+		std::vector<std::thread> threads;
+		auto client = Client::create(seat.driver, options_.crowd);
+		if (!client) {
+			counts.errors++;
+			counts.error = client.error().code;
+			return threads;
+		}
+		auto shared = std::make_shared<Client>(std::move(*client));
+		for (uint32_t i = 0; i < options_.crowd; i++)
+			threads.emplace_back([this, shared, i, &counts, &over] {
+				while (!over.load())
+					count(*shared, i, counts);
+			});
+		return threads;
+	}
+
+	void count(Client &client, uint32_t i, Innocent &counts) const
+	{
+		int64_t begin = now_ns();
+		int error = short_job(*client.slots[i], *client.buffer, options_.plan.patience_ns);
+		int64_t took = now_ns() - begin;
+		counts.jobs++;
+		int64_t longest = counts.longest_ns.load();
+		while (took > longest && !counts.longest_ns.compare_exchange_weak(longest, took))
+			;
+		if (!error)
+			return;
+		counts.errors++;
+		counts.error = error;
+		sleep_ns(kLook); /* a device that is gone fails at once, again and again */
+	}
+
+	static bool wait_for_end(const ClientSeat &seat, pid_t victim)
+	{
+		while (seat.control.phase.load() != Phase::over) {
+			if (waitpid(victim, nullptr, WNOHANG) != 0)
+				return true;
+			sleep_ns(kLook);
+		}
+		return false;
+	}
+
+	int try_anew(const Driver &driver) const
+	{
+		auto client = Client::create(driver, 1);
+		return client ? short_job(*client->slots[0], *client->buffer, options_.plan.patience_ns)
+			      : client.error().code;
+	}
+
+	static void end(const ClientSeat &seat, const Case &one)
+	{
+		std::string reason;
+		int error = 0;
+		if (one.fate.failure[0]) {
+			reason = one.fate.failure;
+			error = EIO;
+		} else if (one.fate.no_growth.load()) {
+			reason = "no growth was held up";
+			error = ENODATA;
+		} else if (one.next_error) {
+			reason = fmt::format("the client behind: {}", strerror(one.next_error));
+			error = one.next_error;
+		}
+		seat.table.end(seat.first_slot,
+			       {.fate = error ? Fate::failed : Fate::completed,
+				.error = error,
+				.reason = reason.empty() ? "" : fmt::format("{}: {}", name_of(one.part), reason)});
+	}
+
+	Root root_;
+	Options options_;
+	Shared *shared_ = nullptr;
+};
+
+std::string ms(int64_t begin_ns, int64_t end_ns)
+{
+	return begin_ns && end_ns ? fmt::format("{}", (end_ns - begin_ns) / kNsPerMs) : "-";
+}
+
+std::string errno_name(int error)
+{
+	const char *name = error ? strerrorname_np(error) : "0";
+	return name ? name : fmt::format("{}", error);
+}
+
+nlohmann::json HeapLifetime::report() const
+{
+	if (!shared_)
+		return nullptr;
+	auto rows = nlohmann::json::array();
+	for (uint32_t i = 0; i < shared_->cases.load(); i++) {
+		const Case &one = shared_->table[i];
+		const VictimFate &fate = one.fate;
+		rows.push_back({name_of(one.part), fate.growing_ns.load() ? "yes" : "no",
+				fate.taken_ns.load() ? errno_name(fate.taken_error.load()) : "-",
+				ms(fate.taking_ns.load(), fate.taken_ns.load()),
+				fate.fence_ns.load() ? errno_name(fate.fence_error.load()) : "-",
+				ms(fate.taking_ns.load(), fate.fence_ns.load()),
+				options_.plan.neighbour ? errno_name(fate.neighbour_error.load()) : "-",
+				one.gone_ns ? fmt::format("{}", one.gone_ns / kNsPerMs) : "-", one.innocent.jobs.load(),
+				fmt::format("{}", one.innocent.longest_ns.load() / kNsPerMs),
+				one.innocent.errors.load() ? fmt::format("{} ({})", one.innocent.errors.load(),
+									 errno_name(one.innocent.error.load()))
+							   : "0",
+				errno_name(one.next_error), one.counted});
+	}
+	return {{"tables",
+		 {{{"title", "What went away while a heap grew"},
+		   {"columns",
+		    {"gone", "growth seen", "call", "call, ms", "fence", "fence, ms", "neighbour's fence",
+		     "process gone, ms", "innocent jobs", "longest, ms", "of them failed", "client behind",
+		     "the model counted"}},
+		   {"rows", rows}}}}};
+}
+
+std::unique_ptr<Stressor> create(JsonReader options)
+{
+	return std::make_unique<HeapLifetime>(parse_options(std::move(options)));
+}
+
+std::string unsupported(const Driver &driver)
+{
+	return driver.heap_events ? "" : "heaps of this driver do not grow by chunks of the kernel's";
+}
+
+} // namespace
+
+extern const StressorDescriptor kHeapLifetime;
+const StressorDescriptor kHeapLifetime = {
+	.kind = kStressor,
+	.create = create,
+	.unsupported = unsupported,
+};
+
+} // namespace drmsqueeze

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/* A process whose tiler heap is growing when something that the growth stands on is taken away. */
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <sys/types.h>
+
+#include "agent/root.h"
+#include "stressors/drivers/driver.h"
+
+namespace drmsqueeze
+{
+
+/** What goes while a heap grows; `nothing` is the control. */
+enum class Gone { nothing, heap, group, vm, file, process, device };
+
+/** Its name in scenarios and reports. */
+const char *name_of(Gone part);
+
+struct VictimPlan {
+	Gone part = Gone::nothing;
+	uint64_t chunk_bytes = 0;
+	uint64_t heap_bytes = 0; /* of the job; more than one chunk, so that it has to grow */
+	bool neighbour = false;  /* a second group of the same VM wants its own heap to grow while the part goes */
+	int64_t patience_ns = 0; /* for a fence */
+};
+
+/** Written by the victim in memory that others read, whatever becomes of it. Times are CLOCK_MONOTONIC, 0: not yet. */
+struct VictimFate {
+	std::atomic<int64_t> growing_ns; /* the kernel was seen at work on the growth */
+	std::atomic<int64_t> taking_ns;  /* the part begins to go */
+	std::atomic<int64_t> taken_ns;   /* the call is back */
+	std::atomic<int> taken_error;
+	std::atomic<int64_t> fence_ns;    /* the job's fence has signalled, or patience is over */
+	std::atomic<int> fence_error;     /* ETIME: it did not */
+	std::atomic<int> neighbour_error; /* the same of the neighbour's */
+	std::atomic<bool> no_growth;      /* the job went through with no growth seen: the case says nothing */
+	char failure[160];                /* of setting up */
+};
+
+/** What the GPU model counted of chunks and of the event that asks for one; empty on a board. */
+std::map<std::string, uint64_t> chunk_counters(const Root &root);
+
+/** How often the traps that hold growths up have caught one; ENOENT when there is none. */
+Result<uint64_t> growths_held(const Root &root);
+
+/** Takes the driver's device away, or gives it back: 0 or errno. */
+int unbind_device(const Root &root, const Driver &driver);
+int bind_device(const Root &root, const Driver &driver);
+
+/** In a process of its own: all of it, and the end of the process. Never returns. */
+[[noreturn]] void run_victim(const Root &root, const Driver &driver, const VictimPlan &plan, VictimFate &fate);
+
+} // namespace drmsqueeze

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Panthor's groups and jobs; the growth of a tiler heap, which a worker of the pool panthor-heap-alloc does
+ * (panthor_sched.c, group_tiler_oom_work()); and its probe, which boots the firmware.
+ */
+#include <cerrno>
+#include <fcntl.h>
+#include <filesystem>
+#include <unistd.h>
+
+#include "agent/clock.h"
+#include "stressors/sweep/buffers.h"
+#include "stressors/sweep/drm_files.h"
+#include "stressors/sweep/families.h"
+#include "stressors/sweep/panthor_bo.h"
+
+namespace drmsqueeze
+{
+
+namespace
+{
+
+constexpr int64_t kWait = 20 * kNsPerS;
+constexpr const char *kWorkers = "kworker/u*"; /* of which one grows a heap: an unbound pool */
+
+class CreateGroup : public OnPanthor
+{
+public:
+	int act() override { return panthor_create_group(fd(), kPanthorVm, group_); }
+	Status check() override
+	{
+		drm_panthor_group_get_state args{};
+		args.group_handle = group_;
+		if (int error = call(fd(), DRM_IOCTL_PANTHOR_GROUP_GET_STATE, &args))
+			return status_of(error, "GROUP_GET_STATE");
+		return args.state == 0 ? Status() : Error{EIO, "a new group is in a state of failure"};
+	}
+
+protected:
+	uint32_t group_ = 0;
+};
+
+class GroupGetState : public CreateGroup
+{
+public:
+	Status set_up() override
+	{
+		if (Status status = CreateGroup::set_up(); !status)
+			return status;
+		return status_of(CreateGroup::act(), "GROUP_CREATE");
+	}
+	int act() override
+	{
+		drm_panthor_group_get_state args{};
+		args.group_handle = group_;
+		return call(fd(), DRM_IOCTL_PANTHOR_GROUP_GET_STATE, &args);
+	}
+};
+
+class DestroyGroup : public GroupGetState
+{
+public:
+	int act() override { return panthor_destroy_group(fd(), group_); }
+	Status check() override
+	{
+		if (panthor_destroy_group(fd(), group_) != EINVAL)
+			return Error{EIO, "the group can be destroyed twice"};
+		return status_of(panthor_create_group(fd(), kPanthorVm, group_), "GROUP_CREATE");
+	}
+};
+
+/** A job that writes to a buffer; the step only queues it. */
+class Submit : public OnPanthorBo
+{
+public:
+	Status set_up() override
+	{
+		if (Status status = OnPanthorBo::set_up(); !status)
+			return status;
+		auto slot = context_->create_slot(1);
+		if (!slot)
+			return slot.error();
+		slot_ = std::move(*slot);
+		const GpuWrite write{buffer_->address(), 1};
+		slot_->describe({&write, 1});
+		return {};
+	}
+	int act() override { return slot_->submit(*buffer_); }
+	Status check() override
+	{
+		if (int error = slot_->wait(now_ns() + kWait))
+			return status_of(error, "wait for the job");
+		auto error = slot_->fence_error();
+		if (!error)
+			return error.error();
+		if (*error)
+			return status_of(*error, "the job's fence");
+		if (slot_->writes_done() != 1)
+			return Error{EIO, "the out-fence signals, but the job was never run"};
+		return OnPanthorBo::check();
+	}
+
+private:
+	std::unique_ptr<JobSlot> slot_;
+};
+
+/**
+ * A job that takes two chunks from a heap with one. Without a handler (@kHandler false) the firmware ends a job that
+ * gets none, and with it the group; with one it renders what it has and goes on.
+ */
+template <bool kHandler>
+class Grow : public OnPanthor
+{
+public:
+	Status set_up() override
+	{
+		if (Status status = OnPanthor::set_up(); !status)
+			return status;
+		return make(heap_, slot_, 0);
+	}
+	int act() override
+	{
+		/* The descriptor stands where the last job left it. */
+		if (Status status = describe(*heap_, *slot_); !status)
+			return status.error().code;
+		if (int error = slot_->submit(*heap_))
+			return error;
+		if (int error = slot_->wait(now_ns() + kWait))
+			return error;
+		auto error = slot_->fence_error();
+		return error ? *error : error.error().code;
+	}
+	/** The job behind, with a heap of its own. */
+	Status check() override
+	{
+		std::unique_ptr<Memory> heap;
+		std::unique_ptr<JobSlot> slot;
+		if (Status status = make(heap, slot, 1); !status)
+			return status;
+		if (int error = slot->submit(*heap))
+			return status_of(error, "SUBMIT");
+		if (int error = slot->wait(now_ns() + kWait))
+			return status_of(error, "wait for the next job");
+		auto error = slot->fence_error();
+		return error ? status_of(*error, "the next job's fence") : Status(error.error());
+	}
+	Status check_after_failure() override { return check(); }
+
+private:
+	static constexpr uint64_t kChunk = 128 * 1024;
+	static constexpr uint64_t kTakes = 2 * kChunk;
+
+	static Status describe(Memory &heap, JobSlot &slot)
+	{
+		const GpuWrite first{heap.address(), 1};
+		return slot.describe_heap(heap, {&first, 1}, kTakes);
+	}
+
+	Status make(std::unique_ptr<Memory> &heap, std::unique_ptr<JobSlot> &slot, uint32_t group)
+	{
+		auto made = context_->create_heap({.bytes = kTakes, .chunk_bytes = kChunk, .incremental = kHandler});
+		if (!made)
+			return made.error();
+		auto one = context_->create_slot(1, group);
+		if (!one)
+			return one.error();
+		heap = std::move(*made);
+		slot = std::move(*one);
+		return describe(*heap, *slot);
+	}
+
+	std::unique_ptr<Memory> heap_;
+	std::unique_ptr<JobSlot> slot_;
+};
+
+const std::string kDriverDirectory = "/sys/bus/platform/drivers/panthor/";
+
+/** Its name in sysfs; empty: none is bound. */
+std::string device_name()
+{
+	static std::string name;
+	std::error_code none;
+	for (const auto &entry : std::filesystem::directory_iterator(kDriverDirectory, none))
+		if (name.empty() && entry.is_symlink() && std::filesystem::exists(entry.path() / "driver"))
+			name = entry.path().filename();
+	return name;
+}
+
+int tell_driver(const char *file)
+{
+	const std::string name = device_name();
+	UniqueFd fd(open((kDriverDirectory + file).c_str(), O_WRONLY | O_CLOEXEC));
+	return write(fd.get(), name.data(), name.size()) < 0 ? errno : 0;
+}
+
+/** Clocks, OPPs, interrupts, the firmware's file and its sections, the boot of the MCU, workqueues, the DRM device. */
+class Probe : public Operation
+{
+public:
+	Status set_up() override { return status_of(tell_driver("unbind"), "unbind"); }
+	int act() override
+	{
+		int error = tell_driver("bind");
+		bound_ = error == 0;
+		return error;
+	}
+	Status check() override { return panthor_works(-1); }
+	/** For whatever comes next. */
+	~Probe() override
+	{
+		if (!bound_)
+			tell_driver("bind");
+	}
+
+private:
+	bool bound_ = false;
+};
+
+template <typename Kind>
+std::unique_ptr<Operation> make()
+{
+	return std::make_unique<Kind>();
+}
+
+std::string unsupported()
+{
+	return driver_missing(kPanthor);
+}
+
+std::string cannot_be_bound()
+{
+	if (std::string reason = unsupported(); !reason.empty())
+		return reason;
+	return device_name().empty() ? "no device of panthor in sysfs" : "";
+}
+
+constexpr OperationType kOperations[] = {
+	{"panthor/group-create", make<CreateGroup>, unsupported, panthor_works},
+	{"panthor/group-get-state", make<GroupGetState>, unsupported, panthor_works},
+	{"panthor/group-destroy", make<DestroyGroup>, unsupported, panthor_works},
+	{"panthor/submit", make<Submit>, unsupported, panthor_works},
+	/*
+	 * Without a handler -EINVAL, which group_term_post_processing() puts on the fences of a queue with a fatal fault. With
+	 * one no failure is to be seen at all.
+	 */
+	{"panthor-heap/grow", make<Grow<false>>, unsupported, panthor_works, EINVAL, kWorkers},
+	{"panthor-heap/grow-handler", make<Grow<true>>, unsupported, panthor_works, 0, kWorkers},
+	{"panthor-probe/bind", make<Probe>, cannot_be_bound, panthor_works},
+};
+
+} // namespace
+
+std::span<const OperationType> panthor_job_operations()
+{
+	return kOperations;
+}
+
+} // namespace drmsqueeze
