@@ -72,6 +72,18 @@ def _build_shimmed(kernel: LabKernel) -> Path:
     return cache.get("shimmed", {"kernel": kernel.path.name, "shims": cache.tree_digest(LAB / "shims")}, build)
 
 
+def build_network(kernel: LabKernel) -> Path:
+    """The directory with e1000.ko, the network card of the stand-in board: unmodified, from the source of this kernel."""
+
+    def build(path: Path) -> None:
+        shutil.copytree(kernel.path / "source/drivers/net/ethernet/intel/e1000", path, dirs_exist_ok=True)
+        (path / "Makefile").unlink()
+        shutil.copy(LAB / "net" / "Kbuild", path / "Kbuild")
+        _make_modules(kernel, path, "the network card of the stand-in board")
+
+    return cache.get("network", {"kernel": kernel.path.name, "lab": cache.tree_digest(LAB / "net")}, build)
+
+
 def _shimmed_drivers(kernel: LabKernel) -> list[str]:
     """A driver that the kernel does not have as a module is not built as one."""
     return [name for name in SHIMMED_DRIVERS if f"CONFIG_DRM_{name.upper()}=m" in (kernel.config or "").splitlines()]

@@ -46,7 +46,7 @@ def test_clang_tidy() -> None:
 
 def test_shellcheck() -> None:
     quiet("shellcheck", "drmsqueeze", ".ci/run")
-    quiet("shellcheck", "--shell=dash", "lab/guest/init")
+    quiet("shellcheck", "--shell=dash", "lab/guest/init", "lab/guest/board")
 
 
 @pytest.mark.parametrize("package", ["harness/drmsqueeze", "results/drmsqueeze_results"])
