@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Model of a CSF Mali: groups and their queues (command streams). mali_csf_group.c has the groups' life cycle,
- * mali_csf_queue.c the queues' events and faults, mali_csf_stream.c executes instructions, mali_csf_heap.c has the
- * tiler's chunks and mali_csf_tiling.c what is in them.
+ * mali_csf_queue.c the queues' events and faults, mali_csf_stream.c and mali_csf_memory.c execute instructions,
+ * mali_csf_heap.c has the tiler's chunks, mali_csf_oom.c asks the kernel for more, and mali_csf_tiling.c has what is in them.
  *
  * Everything in here is protected by gm.lock; every function is called with it held.
  */
@@ -175,14 +175,52 @@ enum csf_step csf_queue_fatal(struct csf_queue *queue, u32 type, u64 info);
 enum csf_step csf_queue_fault(struct csf_queue *queue, u32 type, u64 info);
 void csf_queue_sync_written(struct csf_queue *queue);
 
+/* Fields of instructions */
+#define FIELD_A			GENMASK_ULL(55, 48)
+#define FIELD_B			GENMASK_ULL(47, 40)
+#define FIELD_C			GENMASK_ULL(39, 32)
+
+/* Registers that do not exist read 0 and take nothing. */
+static inline u32 csf_reg(const struct csf_queue *queue, u32 reg)
+{
+	return reg < MALI_CSF_REGS ? queue->ctx.regs[reg] : 0;
+}
+
+static inline u64 csf_pair(const struct csf_queue *queue, u32 reg)
+{
+	return csf_reg(queue, reg) | (u64)csf_reg(queue, reg + 1) << 32;
+}
+
+static inline void csf_set_reg(struct csf_queue *queue, u32 reg, u32 val)
+{
+	if (reg < MALI_CSF_REGS)
+		queue->ctx.regs[reg] = val;
+}
+
+static inline void csf_set_pair(struct csf_queue *queue, u32 reg, u64 val)
+{
+	csf_set_reg(queue, reg, lower_32_bits(val));
+	csf_set_reg(queue, reg + 1, upper_32_bits(val));
+}
+
 /* mali_csf_stream.c */
+enum csf_step csf_stream_invalid(struct csf_queue *queue, u64 instr);
 void csf_stream_step(struct csf_queue *queue);
 bool csf_stream_read(struct csf_queue *queue, u64 va, void *buf, size_t len);
 bool csf_stream_write(struct csf_queue *queue, u64 va, const void *buf, size_t len);
 enum csf_step csf_stream_call(struct csf_queue *queue, u64 va, u32 length);
 void csf_stream_line_executed(struct csf_queue *queue);
 
+/* mali_csf_memory.c: instructions */
+enum csf_step csf_stream_multiple(struct csf_queue *queue, u64 instr, bool load);
+enum csf_step csf_stream_sync_write(struct csf_queue *queue, u64 instr, bool add, size_t size);
+enum csf_step csf_stream_sync_wait(struct csf_queue *queue, u64 instr, size_t size);
+enum csf_step csf_stream_touch(struct csf_queue *queue, u64 instr);
+
 /* mali_csf_heap.c: chunks */
+#define CHUNK_ADDRESS		GENMASK_ULL(63, 12)	/* of an encoded pointer to a chunk */
+#define CHUNK_PAGES		GENMASK_ULL(11, 0)	/* its size */
+
 struct csf_heap_desc {
 	u64 va;
 	u32 size;
@@ -191,10 +229,23 @@ struct csf_heap_desc {
 	u64 top;
 };
 
+struct csf_heap_context {
+	u64 free;		/* first of the free chunks, encoded */
+	u32 reserved[2];
+	u32 vt_started;
+	u32 vt_completed;
+	u32 reserved2;
+	u32 frag_completed;
+};
+
+bool csf_heap_read(struct csf_queue *queue, struct csf_heap_context *heap);
+bool csf_heap_write(struct csf_queue *queue, const struct csf_heap_context *heap);
 enum csf_step csf_heap_chunk(struct csf_queue *queue, u64 tiler, struct csf_heap_desc *desc);
 bool csf_heap_desc_write(struct csf_queue *queue, const struct csf_heap_desc *desc);
 enum csf_step csf_heap_operation(struct csf_queue *queue, u32 operation);
 enum csf_step csf_heap_finish_fragment(struct csf_queue *queue, u64 first, u64 last, bool count);
+
+/* mali_csf_oom.c: the kernel is asked for a chunk */
 void csf_heap_raise(struct csf_queue *queue);
 void csf_heap_post(struct csf_queue *queue);
 void csf_heap_doorbell(struct csf_queue *queue);

@@ -17,33 +17,6 @@
 
 #define CSF_MAX_DELAY_US	(60 * USEC_PER_SEC)
 
-#define FIELD_A			GENMASK_ULL(55, 48)
-#define FIELD_B			GENMASK_ULL(47, 40)
-#define FIELD_C			GENMASK_ULL(39, 32)
-
-/* Registers that do not exist read 0 and take nothing. */
-static u32 csf_reg(const struct csf_queue *queue, u32 reg)
-{
-	return reg < MALI_CSF_REGS ? queue->ctx.regs[reg] : 0;
-}
-
-static u64 csf_pair(const struct csf_queue *queue, u32 reg)
-{
-	return csf_reg(queue, reg) | (u64)csf_reg(queue, reg + 1) << 32;
-}
-
-static void csf_set_reg(struct csf_queue *queue, u32 reg, u32 val)
-{
-	if (reg < MALI_CSF_REGS)
-		queue->ctx.regs[reg] = val;
-}
-
-static void csf_set_pair(struct csf_queue *queue, u32 reg, u64 val)
-{
-	csf_set_reg(queue, reg, lower_32_bits(val));
-	csf_set_reg(queue, reg + 1, upper_32_bits(val));
-}
-
 static bool csf_stream_stall(struct csf_queue *queue, bool ok)
 {
 	if (!ok && !csf_as_enabled(queue->csf, queue->group->as))
@@ -64,7 +37,7 @@ bool csf_stream_write(struct csf_queue *queue, u64 va, const void *buf, size_t l
 	return csf_stream_stall(queue, csf_write(queue->csf, queue->group->as, va, buf, len));
 }
 
-static enum csf_step csf_stream_invalid(struct csf_queue *queue, u64 instr)
+enum csf_step csf_stream_invalid(struct csf_queue *queue, u64 instr)
 {
 	gpu_model_unsupported(&queue->csf->gm, "instruction 0x%016llx", instr);
 	return csf_queue_fatal(queue, CSF_EXCEPTION_CS_INSTR_INVALID, instr);
@@ -159,79 +132,6 @@ static enum csf_step csf_stream_branch(struct csf_queue *queue, u64 instr)
 	return CSF_STEP_JUMPED;
 }
 
-/* Up to 16 registers from the base on, those in the mask, each at its own place in memory. */
-static enum csf_step csf_stream_multiple(struct csf_queue *queue, u64 instr, bool load)
-{
-	u64 va = csf_pair(queue, FIELD_GET(FIELD_B, instr)) + (s64)(s16)instr;
-	u32 base = FIELD_GET(FIELD_A, instr), mask = FIELD_GET(GENMASK_ULL(31, 16), instr), i, n;
-	u32 *regs = &queue->ctx.regs[base];
-
-	if (!IS_ALIGNED(va, 4) || base + fls(mask) > MALI_CSF_REGS)
-		return csf_queue_fatal(queue, CSF_EXCEPTION_CS_CONFIG_FAULT, va);
-	for (i = 0; mask >> i; i += n) {
-		bool ok = true;
-
-		for (n = 0; mask & BIT(i + n); n++)
-			;
-		if (n && load)
-			ok = csf_stream_read(queue, va + 4 * i, regs + i, 4 * n);
-		else if (n)
-			ok = csf_stream_write(queue, va + 4 * i, regs + i, 4 * n);
-		if (!ok)
-			return CSF_STEP_BLOCKED;
-		n += !n;
-	}
-	return CSF_STEP_DONE;
-}
-
-/* SYNC_ADD and SYNC_SET. [A] A status is written only when there is an error to propagate. */
-static enum csf_step csf_stream_sync_write(struct csf_queue *queue, u64 instr, bool add, size_t size)
-{
-	u64 va = csf_pair(queue, FIELD_GET(FIELD_B, instr)), old = 0;
-	u64 value = csf_pair(queue, FIELD_GET(FIELD_C, instr));
-
-	if (!IS_ALIGNED(va, size))
-		return csf_queue_fatal(queue, CSF_EXCEPTION_CS_CONFIG_FAULT, va);
-	if (add && !csf_stream_read(queue, va, &old, size))
-		return CSF_STEP_BLOCKED;
-	if ((instr & 1) && queue->ctx.error && !csf_stream_write(queue, va + size, &queue->ctx.error, 4))
-		return CSF_STEP_BLOCKED;
-	value += old;
-	if (!csf_stream_write(queue, va, &value, size))
-		return CSF_STEP_BLOCKED;
-
-	if (!queue->ctx.depth)
-		queue->csf->gm.counters[CSF_JOBS_DONE]++;
-	csf_groups_sync_written(queue->csf);
-	if (!FIELD_GET(GENMASK_ULL(2, 1), instr))
-		csf_group_event(queue->group, CSG_SYNC_UPDATE);
-	return CSF_STEP_DONE;
-}
-
-static enum csf_step csf_stream_sync_wait(struct csf_queue *queue, u64 instr, size_t size)
-{
-	struct csf_context *ctx = &queue->ctx;
-	u32 condition = FIELD_GET(GENMASK_ULL(31, 28), instr);
-	u64 value = 0;
-
-	ctx->wait_va = csf_pair(queue, FIELD_GET(FIELD_B, instr));
-	ctx->wait_value = size == 8 ? csf_pair(queue, FIELD_GET(FIELD_C, instr)) : csf_reg(queue, FIELD_GET(FIELD_C, instr));
-	ctx->wait_64 = size == 8;
-	ctx->wait_gt = condition;
-	if (condition > MALI_CSF_COND_GT)
-		return csf_stream_invalid(queue, instr);
-	if (!IS_ALIGNED(ctx->wait_va, size))
-		return csf_queue_fatal(queue, CSF_EXCEPTION_CS_CONFIG_FAULT, ctx->wait_va);
-	if (!csf_stream_read(queue, ctx->wait_va, &value, size))
-		return CSF_STEP_BLOCKED;
-	if ((value > ctx->wait_value) == !!ctx->wait_gt)
-		return CSF_STEP_DONE;
-
-	ctx->block = CSF_SYNC_WAIT;
-	queue->csf->gm.counters[CSF_SYNC_WAITS]++;
-	return CSF_STEP_BLOCKED;
-}
-
 static enum csf_step csf_stream_delay(struct csf_queue *queue, u32 us)
 {
 	if (queue->ctx.op.step || !us)
@@ -246,20 +146,6 @@ static enum csf_step csf_stream_run_fragment(struct csf_queue *queue)
 	enum csf_step step = csf_stream_delay(queue, csf_reg(queue, MALI_CSF_SR_DURATION));
 
 	return step == CSF_STEP_DONE ? csf_tiling_fragment(queue) : step;
-}
-
-static enum csf_step csf_stream_touch(struct csf_queue *queue, u64 instr)
-{
-	u64 va = csf_pair(queue, FIELD_GET(FIELD_A, instr)), value = csf_pair(queue, FIELD_GET(FIELD_B, instr));
-	bool ok;
-
-	if (!IS_ALIGNED(va, 8))
-		return csf_queue_fatal(queue, CSF_EXCEPTION_CS_CONFIG_FAULT, va);
-	if (instr & MALI_CSF_PRIVATE_FLAG)
-		ok = csf_stream_write(queue, va, &value, 8);
-	else
-		ok = csf_stream_read(queue, va, &value, 8);
-	return ok ? CSF_STEP_DONE : CSF_STEP_BLOCKED;
 }
 
 static enum csf_step csf_stream_private(struct csf_queue *queue, u64 instr)

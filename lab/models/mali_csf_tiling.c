@@ -16,9 +16,6 @@
 #define CSF_BLOCKS_AT_ONCE	8
 #define CSF_LINKS_AT_ONCE	16
 
-#define CHUNK_ADDRESS		GENMASK_ULL(63, 12)
-#define CHUNK_PAGES		GENMASK_ULL(11, 0)
-
 void csf_tiling_begin(struct csf_queue *queue)
 {
 	memset(&queue->ctx.tiling, 0, sizeof(queue->ctx.tiling));
