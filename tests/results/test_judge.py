@@ -60,6 +60,7 @@ GOLDEN = [
     _row("injection-unreported", "error", "injection-unreported", dict(completed=3), [], []),
     _row("injector-killed", "error", "injector-killed", dict(completed=5), [], ["injector-killed!"]),
     _row("leak", "fail", "unexpected-finding", dict(completed=5), [], ["leak!", "leak!"]),
+    _row("leak-board", "pass", "ok", dict(completed=5), [], ["leak!"]),
     _row("leak-expected", "pass", "ok", dict(completed=5), [], ["leak", "leak"]),
     _row("leak-none", "pass", "ok", dict(completed=5), [], []),
     _row("lost-client", "pass", "ok", dict(completed=2, lost=1), [], ["oom-kill-client", "client-killed"]),
