@@ -240,8 +240,8 @@ constexpr OperationType kOperations[] = {
 	{"panthor/group-destroy", make<DestroyGroup>, unsupported, panthor_works},
 	{"panthor/submit", make<Submit>, unsupported, panthor_works},
 	/*
-	 * Without a handler -EINVAL, which group_term_post_processing() puts on the fences of a queue with a fatal fault. With
-	 * one no failure is to be seen at all.
+	 * Without a handler -EINVAL, which group_term_post_processing() puts on the fences of a queue with a fatal
+	 * fault. With one no failure is to be seen at all.
 	 */
 	{"panthor-heap/grow", make<Grow<false>>, unsupported, panthor_works, EINVAL, kWorkers},
 	{"panthor-heap/grow-handler", make<Grow<true>>, unsupported, panthor_works, 0, kWorkers},
