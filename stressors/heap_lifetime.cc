@@ -18,6 +18,7 @@
 
 #include "agent/clock.h"
 #include "stressors/heap_victim.h"
+#include "stressors/short_jobs.h"
 #include "stressors/stressor.h"
 
 namespace drmsqueeze
@@ -28,7 +29,6 @@ namespace
 
 constexpr const char *kStressor = "heap-lifetime";
 constexpr uint32_t kMaxCases = 256;
-constexpr uint64_t kBufferBytes = 16 * 1024;
 constexpr int64_t kLook = 5 * kNsPerMs;
 
 constexpr std::array kParts = {Gone::nothing, Gone::heap,    Gone::group, Gone::vm,
@@ -85,43 +85,6 @@ Options parse_options(JsonReader reader)
 		reader.fail("heap_mib", "more than a chunk");
 	return options;
 }
-
-/** One short job of a client of its own: 0 or errno. */
-int short_job(JobSlot &slot, Buffer &buffer, int64_t patience_ns)
-{
-	const GpuWrite write{buffer.address(), 1};
-	slot.describe({&write, 1});
-	if (int error = slot.submit(buffer))
-		return error;
-	if (int error = slot.wait(now_ns() + patience_ns))
-		return error;
-	auto error = slot.fence_error();
-	return error ? *error : error.error().code;
-}
-
-struct Client {
-	std::unique_ptr<Context> context;
-	std::unique_ptr<Buffer> buffer;
-	std::vector<std::unique_ptr<JobSlot>> slots;
-
-	static Result<Client> create(const Driver &driver, uint32_t groups)
-	{
-		auto context = driver.open();
-		if (!context)
-			return context.error();
-		auto buffer = (*context)->create_buffer(kBufferBytes);
-		if (!buffer)
-			return buffer.error();
-		Client client{std::move(*context), std::move(*buffer), {}};
-		for (uint32_t i = 0; i < groups; i++) {
-			auto slot = client.context->create_slot(1, i);
-			if (!slot)
-				return slot.error();
-			client.slots.push_back(std::move(*slot));
-		}
-		return client;
-	}
-};
 
 class HeapLifetime : public Stressor
 {
@@ -198,13 +161,13 @@ private:
 						 std::atomic<bool> &over) const
 	{
 		std::vector<std::thread> threads;
-		auto client = Client::create(seat.driver, options_.crowd);
+		auto client = ShortJobs::create(seat.driver, options_.crowd);
 		if (!client) {
 			counts.errors++;
 			counts.error = client.error().code;
 			return threads;
 		}
-		auto shared = std::make_shared<Client>(std::move(*client));
+		auto shared = std::make_shared<ShortJobs>(std::move(*client));
 		for (uint32_t i = 0; i < options_.crowd; i++)
 			threads.emplace_back([this, shared, i, &counts, &over] {
 				while (!over.load())
@@ -213,10 +176,10 @@ private:
 		return threads;
 	}
 
-	void count(Client &client, uint32_t i, Innocent &counts) const
+	void count(ShortJobs &client, uint32_t i, Innocent &counts) const
 	{
 		int64_t begin = now_ns();
-		int error = short_job(*client.slots[i], *client.buffer, options_.plan.patience_ns);
+		int error = client.run(i, options_.plan.patience_ns);
 		int64_t took = now_ns() - begin;
 		counts.jobs++;
 		int64_t longest = counts.longest_ns.load();
@@ -241,9 +204,8 @@ private:
 
 	int try_anew(const Driver &driver) const
 	{
-		auto client = Client::create(driver, 1);
-		return client ? short_job(*client->slots[0], *client->buffer, options_.plan.patience_ns)
-			      : client.error().code;
+		auto client = ShortJobs::create(driver, 1);
+		return client ? client->run(0, options_.plan.patience_ns) : client.error().code;
 	}
 
 	static void end(const ClientSeat &seat, const Case &one)

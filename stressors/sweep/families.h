@@ -14,6 +14,7 @@ std::span<const OperationType> panfrost_job_operations();
 std::span<const OperationType> panfrost_heap_operations();
 std::span<const OperationType> panthor_operations();
 std::span<const OperationType> panthor_job_operations();
+std::span<const OperationType> panthor_heap_operations();
 std::span<const OperationType> drm_operations();
 std::span<const OperationType> vgem_operations();
 std::span<const OperationType> buffer_operations();

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Panthor's groups and jobs; the growth of a tiler heap, which a worker of the pool panthor-heap-alloc does
- * (panthor_sched.c, group_tiler_oom_work()); and its probe, which boots the firmware.
- */
+/* Panthor's groups and jobs, and its probe, which boots the firmware. */
 #include <cerrno>
 #include <fcntl.h>
 #include <filesystem>
@@ -21,7 +18,6 @@ namespace
 {
 
 constexpr int64_t kWait = 20 * kNsPerS;
-constexpr const char *kWorkers = "kworker/u*"; /* of which one grows a heap: an unbound pool */
 
 class CreateGroup : public OnPanthor
 {
@@ -104,75 +100,6 @@ private:
 	std::unique_ptr<JobSlot> slot_;
 };
 
-/**
- * A job that takes two chunks from a heap with one. Without a handler (@kHandler false) the firmware ends a job that
- * gets none, and with it the group; with one it renders what it has and goes on.
- */
-template <bool kHandler>
-class Grow : public OnPanthor
-{
-public:
-	Status set_up() override
-	{
-		if (Status status = OnPanthor::set_up(); !status)
-			return status;
-		return make(heap_, slot_, 0);
-	}
-	int act() override
-	{
-		/* The descriptor stands where the last job left it. */
-		if (Status status = describe(*heap_, *slot_); !status)
-			return status.error().code;
-		if (int error = slot_->submit(*heap_))
-			return error;
-		if (int error = slot_->wait(now_ns() + kWait))
-			return error;
-		auto error = slot_->fence_error();
-		return error ? *error : error.error().code;
-	}
-	/** The job behind, with a heap of its own. */
-	Status check() override
-	{
-		std::unique_ptr<Memory> heap;
-		std::unique_ptr<JobSlot> slot;
-		if (Status status = make(heap, slot, 1); !status)
-			return status;
-		if (int error = slot->submit(*heap))
-			return status_of(error, "SUBMIT");
-		if (int error = slot->wait(now_ns() + kWait))
-			return status_of(error, "wait for the next job");
-		auto error = slot->fence_error();
-		return error ? status_of(*error, "the next job's fence") : Status(error.error());
-	}
-	Status check_after_failure() override { return check(); }
-
-private:
-	static constexpr uint64_t kChunk = 128 * 1024;
-	static constexpr uint64_t kTakes = 2 * kChunk;
-
-	static Status describe(Memory &heap, JobSlot &slot)
-	{
-		const GpuWrite first{heap.address(), 1};
-		return slot.describe_heap(heap, {&first, 1}, kTakes);
-	}
-
-	Status make(std::unique_ptr<Memory> &heap, std::unique_ptr<JobSlot> &slot, uint32_t group)
-	{
-		auto made = context_->create_heap({.bytes = kTakes, .chunk_bytes = kChunk, .incremental = kHandler});
-		if (!made)
-			return made.error();
-		auto one = context_->create_slot(1, group);
-		if (!one)
-			return one.error();
-		heap = std::move(*made);
-		slot = std::move(*one);
-		return describe(*heap, *slot);
-	}
-
-	std::unique_ptr<Memory> heap_;
-	std::unique_ptr<JobSlot> slot_;
-};
-
 const std::string kDriverDirectory = "/sys/bus/platform/drivers/panthor/";
 
 /** Its name in sysfs; empty: none is bound. */
@@ -239,12 +166,6 @@ constexpr OperationType kOperations[] = {
 	{"panthor/group-get-state", make<GroupGetState>, unsupported, panthor_works},
 	{"panthor/group-destroy", make<DestroyGroup>, unsupported, panthor_works},
 	{"panthor/submit", make<Submit>, unsupported, panthor_works},
-	/*
-	 * Without a handler -EINVAL, which group_term_post_processing() puts on the fences of a queue with a fatal
-	 * fault. With one no failure is to be seen at all.
-	 */
-	{"panthor-heap/grow", make<Grow<false>>, unsupported, panthor_works, EINVAL, kWorkers},
-	{"panthor-heap/grow-handler", make<Grow<true>>, unsupported, panthor_works, 0, kWorkers},
 	{"panthor-probe/bind", make<Probe>, cannot_be_bound, panthor_works},
 };
 

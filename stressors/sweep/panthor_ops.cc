@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Panthor's ioctls on VMs, buffers and tiler heaps. Its groups and jobs, and its probe, are in panthor_job_ops.cc.
+ * Panthor's ioctls on VMs and buffers. Its heaps are in panthor_heap_ops.cc, groups, jobs and the probe in
+ * panthor_job_ops.cc.
  */
 #include <cerrno>
 #include <drm.h>
@@ -236,55 +237,6 @@ public:
 	}
 };
 
-/** The first heap of a VM brings the pool of heaps with it. */
-class CreateFirstHeap : public OnPanthor
-{
-public:
-	Status set_up() override
-	{
-		if (Status status = OnPanthor::set_up(); !status)
-			return status;
-		return status_of(panthor_create_vm(fd(), vm_), "VM_CREATE");
-	}
-	int act() override { return panthor_create_heap(fd(), vm_, heap_); }
-	Status check() override { return status_of(panthor_destroy_heap(fd(), heap_), "TILER_HEAP_DESTROY"); }
-
-protected:
-	uint32_t vm_ = 0;
-	uint32_t heap_ = 0;
-};
-
-class CreateHeap : public CreateFirstHeap
-{
-public:
-	Status set_up() override
-	{
-		if (Status status = CreateFirstHeap::set_up(); !status)
-			return status;
-		uint32_t first = 0;
-		return status_of(panthor_create_heap(fd(), vm_, first), "TILER_HEAP_CREATE");
-	}
-};
-
-/** Its handle is good for one destroy, and its memory is there again for the next heap. */
-class DestroyHeap : public CreateFirstHeap
-{
-public:
-	Status set_up() override
-	{
-		if (Status status = CreateFirstHeap::set_up(); !status)
-			return status;
-		return status_of(CreateFirstHeap::act(), "TILER_HEAP_CREATE");
-	}
-	int act() override { return panthor_destroy_heap(fd(), heap_); }
-	Status check() override
-	{
-		if (panthor_destroy_heap(fd(), heap_) != EINVAL)
-			return Error{EIO, "the heap can be destroyed twice"};
-		return status_of(panthor_create_heap(fd(), vm_, heap_), "TILER_HEAP_CREATE");
-	}
-};
-
 template <typename Kind>
 std::unique_ptr<Operation> make()
 {
@@ -310,9 +262,6 @@ constexpr OperationType kOperations[] = {
 	{"panthor/vm-bind-large", make<Bind<kLargeBytes>>, unsupported, panthor_works},
 	{"panthor/vm-bind-async", make<BindAsync>, unsupported, panthor_works},
 	{"panthor/vm-unbind", make<Unbind>, unsupported, panthor_works},
-	{"panthor/heap-create-first", make<CreateFirstHeap>, unsupported, panthor_works},
-	{"panthor/heap-create", make<CreateHeap>, unsupported, panthor_works},
-	{"panthor/heap-destroy", make<DestroyHeap>, unsupported, panthor_works},
 };
 
 } // namespace
