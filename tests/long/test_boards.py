@@ -39,3 +39,9 @@ def test_floods_its_console(board: BoardLab, tmp_path: Path) -> None:
     run = board.run(tmp_path / "run", at_intents=(5, lambda _: board.stand_in.tell("flood")), jobs=100)
     assert run.verdict.reason_code == "ok" and run.jobs.completed == 100, board.story(tmp_path / "run")
     assert (tmp_path / "run" / "console.log").stat().st_size < 17 << 20
+
+
+def test_agent_killed_as_a_whole(board: BoardLab, tmp_path: Path) -> None:
+    run = board.run(tmp_path / "run", at_intents=(5, lambda _: board.stand_in.tell("kill-agent")), jobs=MANY)
+    assert run.verdict.reason_code in ("agent-died", "agent-error") and run.jobs.hung == 0, board.story(tmp_path / "run")
+    assert board.facts(tmp_path / "run")["board"]["left"] == "as found"
