@@ -10,6 +10,15 @@
 #include "stressors/sweep/families.h"
 #include "stressors/sweep/fences.h"
 
+/* Debian 12's linux/sync_file.h is that of 6.1. */
+#ifndef SYNC_IOC_SET_DEADLINE
+struct sync_set_deadline {
+	__u64 deadline_ns;
+	__u64 pad;
+};
+#define SYNC_IOC_SET_DEADLINE _IOW(SYNC_IOC_MAGIC, 5, struct sync_set_deadline)
+#endif
+
 namespace drmsqueeze
 {
 
