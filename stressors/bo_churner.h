@@ -22,10 +22,10 @@ struct BoChurnOptions {
 	uint32_t working_set = 1; /* BOs that each thread holds */
 	uint32_t contexts = 1;
 	uint32_t threads = 1;
-	double rate_hz = 0; /* per thread; 0 = back to back */
-	double touch = 1;   /* share of the pages that the CPU writes to */
-	double gpu = 0;     /* share of the BOs that a GPU job writes to as well */
 	bool purgeable = false;
+	double rate_hz = 0;                  /* per thread; 0 = back to back */
+	double touch = 1;                    /* share of the pages that the CPU writes to */
+	double gpu = 0;                      /* share of the BOs that a GPU job writes to as well */
 	std::optional<Binding> binding = {}; /* nothing: as the driver does it */
 	const LadderPolicy *policy = nullptr;
 	int64_t wait_ns = 0; /* before time_scale */

@@ -79,7 +79,8 @@ Options parse_options(JsonReader reader)
 	options.plan.chunk_bytes = reader.integer_or("chunk_kib", 128, 8192, 2048) << 10;
 	options.plan.heap_bytes = reader.integer_or("heap_mib", 1, 1024, 4) << 20;
 	options.plan.neighbour = reader.boolean_or("neighbour", false);
-	options.plan.patience_ns = reader.integer_or("patience_ms", 100, 600000, 30000) * kNsPerMs;
+	options.plan.patience_ns =
+		static_cast<int64_t>(reader.integer_or("patience_ms", 100, 600000, 30000)) * kNsPerMs;
 	reader.finish();
 	if (options.plan.heap_bytes <= options.plan.chunk_bytes)
 		reader.fail("heap_mib", "more than a chunk");

@@ -79,7 +79,7 @@ bool wait_for_growth(const Root &root, uint64_t before, int64_t until_ns)
 
 int take(const Root &root, const Driver &driver, Gone part, std::unique_ptr<Context> &context, Grower &grower)
 {
-	static const std::map<Gone, Taken> kParts = {
+	static const std::map<Gone, Taken> parts = {
 		{Gone::heap, Taken::heap}, {Gone::group, Taken::group}, {Gone::vm, Taken::vm}};
 	switch (part) {
 	case Gone::nothing:
@@ -95,7 +95,7 @@ int take(const Root &root, const Driver &driver, Gone part, std::unique_ptr<Cont
 	case Gone::device:
 		return unbind_device(root, driver);
 	default:
-		Status status = context->take_away(kParts.at(part), 0, grower.heap.get());
+		Status status = context->take_away(parts.at(part), 0, grower.heap.get());
 		return status ? 0 : status.error().code;
 	}
 }
@@ -139,7 +139,7 @@ std::map<std::string, uint64_t> chunk_counters(const Root &root)
 	std::error_code none;
 	for (const auto &entry : std::filesystem::directory_iterator(root.path(directory), none)) {
 		std::string name = entry.path().filename();
-		auto text = root.read(directory + "/" + name);
+		auto text = root.read(std::string(directory).append("/").append(name));
 		if (!text || !(name.starts_with("chunks_") || name == "oom_raised" || name == "oom_reraised"))
 			continue;
 		std::from_chars(text->data(), text->data() + text->size(), counters[name]);

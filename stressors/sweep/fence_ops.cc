@@ -12,7 +12,7 @@
 
 /* Debian 12's linux/sync_file.h is that of 6.1. */
 #ifndef SYNC_IOC_SET_DEADLINE
-struct sync_set_deadline {
+struct sync_set_deadline { /* NOLINT(readability-identifier-naming): the name in the kernel */
 	__u64 deadline_ns;
 	__u64 pad;
 };

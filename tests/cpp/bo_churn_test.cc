@@ -197,8 +197,8 @@ protected:
 		options_ = {.min_bytes = 16 * kKib,
 			    .max_bytes = 16 * kKib,
 			    .working_set = 1,
-			    .gpu = gpu,
 			    .purgeable = purgeable,
+			    .gpu = gpu,
 			    .policy = find_ladder_policy(policy)};
 		ladder_.emplace(context_, *options_.policy, BoLadder::Limits{kNsPerMs, kNsPerS}, churn_counts_.ladder);
 		churner_.emplace(options_, pattern_, 0, *find_driver("panfrost"), context_, *ladder_, churn_counts_);
