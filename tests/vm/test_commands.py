@@ -140,7 +140,7 @@ def test_doctor_and_lists() -> None:
     assert drivers["panfrost"] is None and drivers["vgem"] == "no heaps", "a reason for each driver that cannot"
     churn = checks["vm: stressor bo-churn"]
     assert set(churn["drivers"].values()) == {None}, churn
-    assert "panfrost" not in churn["limits"]
-    assert churn["limits"]["vgem"] == ["policy: no madvise", "purgeable: no madvise", "gpu: no jobs"]
+    assert churn["limits"]["panfrost"] == ["binding: no VM_BIND"] and churn["limits"]["panthor"] == ["policy: no madvise", "purgeable: no madvise"]
+    assert churn["limits"]["vgem"] == ["policy: no madvise", "purgeable: no madvise", "gpu: no jobs", "binding: no VM_BIND"]
     for what in ("configs", "stressors", "injectors", "kernels", "machines"):
         assert drmsqueeze("list", what).returncode == 0
