@@ -116,7 +116,7 @@ static void suspended_in_a_delay(struct kunit *test)
 {
 	struct ctx *c = test->priv;
 	u64 before = counter(c, CSF_JOBS_STARTED);
-	struct stream s = stream(c);
+	struct stream s = stream(c), other = stream(c);
 
 	emit(&s, MALI_CSF_OP(MALI_CSF_MOVE32) | MALI_CSF_A(8) | 60000000);
 	emit(&s, MALI_CSF_OP(MALI_CSF_PRIVATE) | MALI_CSF_B(8) | MALI_CSF_PRIVATE_DELAY);
@@ -127,6 +127,10 @@ static void suspended_in_a_delay(struct kunit *test)
 	settle(test);
 	KUNIT_EXPECT_EQ(test, done(c, 0, 0), 0);
 	begin(c, 0, CSG_STATE_RESUME);
+	/* The other queue has its turn after this one, so that this one had it as well. */
+	store64(&other, VA_DATA, 1);
+	submit(c, 0, 1, &other);
+	WAIT_FOR(test, done(c, 0, 1) == 1);
 	KUNIT_EXPECT_EQ(test, done(c, 0, 0), 0);
 	request(c, 0, CSG_STATE_TERMINATE);
 	settle(test);
