@@ -138,7 +138,7 @@ KILLED = {
     "supervisor": ("drmsq-superv", ALL_PUT_BACK),
     "guardian": ("drmsq-guardian", ALL_PUT_BACK),
     "keeper": ("drmsqueeze-agen", ALL_PUT_BACK),
-    "all": ("drmsqueeze-agen drmsq-guardian drmsq-superv drmsq-client drmsq-probe drmsq-evidence", "pidof drmsq-guardian || drmsqueeze-agent --restore"),
+    "all": ("drmsqueeze-agen drmsq-guardian drmsq-superv drmsq-client drmsq-probe drmsq-evidence", "while pidof drmsq-guardian; do sleep 0.2; done; drmsqueeze-agent --restore"),
 }
 
 

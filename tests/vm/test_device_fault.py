@@ -36,9 +36,9 @@ def in_stack(function: str, stack: str) -> bool:
     return re.search("".join(re.escape(letter) + "{1,2}" for letter in function), stack) is not None
 
 
-# Where the pager waits, innermost last.
+# Where the pager waits, innermost last. Which of its allocations reclaims (its list of pages, or a page for the GPU) is chance.
 PAGER_WAITS = {
-    "traps/device-fault-reclaim": ["hmm_range_fault", "handle_mm_fault", "try_to_free_pages", "shrink_slab", "trap_scan", "dma_fence_default_wait"],
+    "traps/device-fault-reclaim": ["dmirror_fops_unlocked_ioctl", "try_to_free_pages", "shrink_slab", "trap_scan", "dma_fence_default_wait"],
     "traps/device-fault-invalidation": ["dmirror_migrate_to_device", "migrate_vma_setup", "__mmu_notifier_invalidate_range_start", "trap_invalidate",
                                         "dma_fence_default_wait"],
 }
