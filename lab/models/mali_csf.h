@@ -15,12 +15,11 @@
 #define MALI_CSF_H
 
 #include "gpu_model.h"
+#include "mali_as.h"
 #include "mali_csf_fw.h"
 #include "mali_csf_regs.h"
 
-#define CSF_NUM_AS		8
 #define CSF_MCU_AS		0
-#define CSF_TLB_ENTRIES		64
 #define CSF_CLOCK_HZ		600000000ul
 
 enum csf_irq { CSF_IRQ_JOB, CSF_IRQ_MMU, CSF_IRQ_GPU };
@@ -117,32 +116,6 @@ struct csf_gpu {
 	u32 fault_status;
 };
 
-enum csf_access { CSF_READ = 2, CSF_WRITE = 3 };	/* as in AS_FAULTSTATUS */
-
-struct csf_tlb_entry {
-	u64 va;			/* of the page */
-	u64 pte;		/* 0: empty */
-};
-
-struct csf_as {
-	/* Registers */
-	u64 transtab;
-	u64 memattr;
-	u64 lockaddr;
-	u64 transcfg;
-	u32 faultstatus;
-	u64 faultaddress;
-	bool stuck;		/* planted */
-
-	/* As UPDATE latched them */
-	u64 root;
-	u64 config;
-	bool locked;
-	u64 lock_first;
-	u64 lock_last;
-	struct csf_tlb_entry tlb[CSF_TLB_ENTRIES];
-};
-
 struct csf_mcu {
 	u32 control;
 	u32 status;
@@ -158,7 +131,7 @@ struct mali_csf {
 	struct gpu_model gm;
 	unsigned int num_as;
 	struct csf_gpu gpu;
-	struct csf_as as[CSF_NUM_AS];
+	struct mali_as as[MALI_NUM_AS];
 	struct csf_mcu mcu;
 	struct csf_group *groups;	/* CSF_NUM_CSG of them, from csf_groups_init() */
 };

@@ -10,7 +10,7 @@
 
 static struct mali_csf *mali_csf;
 
-static unsigned int num_as = CSF_NUM_AS;
+static unsigned int num_as = MALI_NUM_AS;
 module_param(num_as, uint, 0444);
 MODULE_PARM_DESC(num_as, "Address spaces that there are, 2 to 8: the firmware's and those of VMs, which few make the driver share");
 
@@ -22,7 +22,7 @@ static u32 csf_read_reg(struct gpu_model *gm, u32 reg)
 		return csf_gpu_read(csf, reg);
 	if (reg >= JOB_INT && reg <= JOB_INT + GPU_MODEL_IRQ_STAT)
 		return gpu_model_irq_read(&gm->irqs[CSF_IRQ_JOB], reg - JOB_INT);
-	if (reg >= MMU_INT && reg < MMU_AS(CSF_NUM_AS, 0))
+	if (reg >= MMU_INT && reg < MMU_AS(MALI_NUM_AS, 0))
 		return csf_mmu_read(csf, reg);
 	if (reg == CSF_GPU_LATEST_FLUSH_ID)
 		return csf->gpu.flush_id;
@@ -39,7 +39,7 @@ static void csf_write_reg(struct gpu_model *gm, u32 reg, u32 val)
 		csf_gpu_write(csf, reg, val);
 	else if (reg >= JOB_INT && reg <= JOB_INT + GPU_MODEL_IRQ_STAT)
 		gpu_model_irq_write(&gm->irqs[CSF_IRQ_JOB], reg - JOB_INT, val);
-	else if (reg >= MMU_INT && reg < MMU_AS(CSF_NUM_AS, 0))
+	else if (reg >= MMU_INT && reg < MMU_AS(MALI_NUM_AS, 0))
 		csf_mmu_write(csf, reg, val);
 	else if (reg >= CSF_DOORBELL_BASE && reg % CSF_DOORBELL_STRIDE == 0)
 		csf_mcu_doorbell(csf, (reg - CSF_DOORBELL_BASE) / CSF_DOORBELL_STRIDE);
@@ -176,7 +176,7 @@ static int __init mali_csf_init(void)
 {
 	int ret;
 
-	if (num_as < 2 || num_as > CSF_NUM_AS)
+	if (num_as < 2 || num_as > MALI_NUM_AS)
 		return -EINVAL;
 
 	mali_csf = vzalloc(sizeof(*mali_csf));

@@ -1,33 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Model of a CSF Mali: the MMU (address spaces, page-table walks, TLB, faults).
+ * Model of a CSF Mali: the MMU (page-table walks, accesses, faults; mali_as.h has the address spaces).
  *
  * A translation fault is final for panthor: it disables the address space and ends the groups on it. So an access that
  * faults just fails; who made it stalls until csf_as_unmapped(). An address space holds one fault at a time.
  *
- * Translations stay in a TLB until a command covers them, so a driver that unmaps and does not flush leaves the GPU with
- * access to memory that may have been freed, which gpu_model_phys() then sees. What has no translation is never cached.
- *
- * [A] FLUSH_* and UNLOCK act on the locked region and unlock it; with nothing locked they act on the whole address
- * space. UPDATE flushes all of it. While a region is locked no stream runs (csf_work()); what the MCU itself does at a
- * doorbell goes on, since the driver holds nothing locked while it changes page tables: it changes them, and then locks
- * and flushes.
+ * [A] While a region is locked no stream runs (csf_work()); what the MCU itself does at a doorbell goes on, since the
+ * driver holds nothing locked while it changes page tables: it changes them, and then locks and flushes.
  * AS_STATUS reads 0, since commands are complete when the write returns. NOEXEC and memory attributes are not looked at.
  */
 #include <linux/bitfield.h>
 
 #include "mali_csf.h"
 
-#define CSF_PAGE_SHIFT		12
-#define CSF_PAGE_SIZE		BIT(CSF_PAGE_SHIFT)
-#define CSF_LEVELS		4
-#define CSF_VA_BITS		48
 #define CSF_WALK_AGAIN		1
-
-static unsigned int csf_mmu_shift(unsigned int level)
-{
-	return CSF_PAGE_SHIFT + 9 * (CSF_LEVELS - 1 - level);
-}
 
 /*
  * Finds the entry that maps VA, as an entry for a single page. Returns 0, an exception code, or CSF_WALK_AGAIN.
@@ -36,18 +22,18 @@ static unsigned int csf_mmu_shift(unsigned int level)
  * was read from a table counts only if its entry still stands. The tables are slab objects, and may be read after their
  * end without harm: KASAN is not asked.
  */
-static u32 csf_mmu_walk_once(struct mali_csf *csf, u64 root, u64 va, enum csf_access access, u64 *page_pte)
+static u32 csf_mmu_walk_once(struct mali_csf *csf, u64 root, u64 va, enum mali_access access, u64 *page_pte)
 {
 	u64 table = root & CSF_PTE_ADDRESS;
 	u64 *above = NULL, above_pte = 0;
 	unsigned int level;
 
-	if (va >> CSF_VA_BITS)
+	if (va >> MALI_VA_BITS)
 		return CSF_EXCEPTION_TRANSLATION_FAULT(0);
 
-	for (level = 0; level < CSF_LEVELS; level++) {
-		bool last = level == CSF_LEVELS - 1;
-		unsigned int shift = csf_mmu_shift(level);
+	for (level = 0; level < MALI_LEVELS; level++) {
+		bool last = level == MALI_LEVELS - 1;
+		unsigned int shift = mali_as_shift(level);
 		u64 *entries = gpu_model_phys(&csf->gm, table);
 		u64 pte, type;
 
@@ -66,26 +52,26 @@ static u32 csf_mmu_walk_once(struct mali_csf *csf, u64 root, u64 va, enum csf_ac
 			continue;
 		}
 		/* Leaves of 2 MiB and 4 KiB; the driver makes no others. */
-		if (last ? type != CSF_PTE_TYPE_PAGE : level != CSF_LEVELS - 2 || type != CSF_PTE_TYPE_BLOCK)
+		if (last ? type != CSF_PTE_TYPE_PAGE : level != MALI_LEVELS - 2 || type != CSF_PTE_TYPE_BLOCK)
 			return CSF_EXCEPTION_TRANSLATION_FAULT(level);
 		if (!(pte & CSF_PTE_ACCESSED))
 			return CSF_EXCEPTION_ACCESS_FLAG(level);
-		if (access == CSF_WRITE && (pte & CSF_PTE_READ_ONLY))
+		if (access == MALI_WRITE && (pte & CSF_PTE_READ_ONLY))
 			return CSF_EXCEPTION_PERM_FAULT(level);
 
-		*page_pte = pte | (va & GENMASK_ULL(shift - 1, CSF_PAGE_SHIFT));
+		*page_pte = pte | (va & GENMASK_ULL(shift - 1, MALI_PAGE_SHIFT));
 		return 0;
 	}
-	return CSF_EXCEPTION_TRANSLATION_FAULT(CSF_LEVELS - 1);
+	return CSF_EXCEPTION_TRANSLATION_FAULT(MALI_LEVELS - 1);
 }
 
-static u32 csf_mmu_translate(struct mali_csf *csf, struct csf_as *as, u64 va, enum csf_access access, u64 *pte)
+static u32 csf_mmu_translate(struct mali_csf *csf, struct mali_as *as, u64 va, enum mali_access access, u64 *pte)
 {
-	struct csf_tlb_entry *entry = &as->tlb[(va >> CSF_PAGE_SHIFT) % CSF_TLB_ENTRIES];
-	u64 page = va & ~(u64)(CSF_PAGE_SIZE - 1);
+	struct mali_tlb_entry *entry = mali_as_tlb(as, va);
+	u64 page = va & ~(u64)(MALI_PAGE_SIZE - 1);
 	u32 exception;
 
-	if (entry->pte && entry->va == page && !(access == CSF_WRITE && (entry->pte & CSF_PTE_READ_ONLY))) {
+	if (entry->pte && entry->va == page && !(access == MALI_WRITE && (entry->pte & CSF_PTE_READ_ONLY))) {
 		csf->gm.counters[CSF_TLB_HITS]++;
 		*pte = entry->pte;
 		return 0;
@@ -99,16 +85,6 @@ static u32 csf_mmu_translate(struct mali_csf *csf, struct csf_as *as, u64 va, en
 		entry->pte = *pte;
 	}
 	return exception;
-}
-
-static void csf_mmu_tlb_flush(struct csf_as *as, u64 first, u64 last)
-{
-	unsigned int i;
-
-	for (i = 0; i < CSF_TLB_ENTRIES; i++) {
-		if (as->tlb[i].va >= first && as->tlb[i].va <= last)
-			as->tlb[i].pte = 0;
-	}
 }
 
 bool csf_as_enabled(const struct mali_csf *csf, u32 as)
@@ -127,9 +103,9 @@ bool csf_mmu_locked(const struct mali_csf *csf)
 	return false;
 }
 
-static void csf_mmu_raise(struct mali_csf *csf, u32 n, u64 va, u32 exception, enum csf_access access)
+static void csf_mmu_raise(struct mali_csf *csf, u32 n, u64 va, u32 exception, enum mali_access access)
 {
-	struct csf_as *as = &csf->as[n];
+	struct mali_as *as = &csf->as[n];
 
 	if (csf->gm.unanswered & BIT(n))
 		return;
@@ -141,7 +117,7 @@ static void csf_mmu_raise(struct mali_csf *csf, u32 n, u64 va, u32 exception, en
 }
 
 /* Where VA lies, for an access that ends before the next page does; NULL with or without a fault raised. */
-static void *csf_mmu_at(struct mali_csf *csf, u32 n, u64 va, enum csf_access access, bool raise)
+static void *csf_mmu_at(struct mali_csf *csf, u32 n, u64 va, enum mali_access access, bool raise)
 {
 	void *page = NULL;
 	u32 exception;
@@ -149,7 +125,7 @@ static void *csf_mmu_at(struct mali_csf *csf, u32 n, u64 va, enum csf_access acc
 
 	exception = csf_mmu_translate(csf, &csf->as[n], va, access, &pte);
 	if (!exception) {
-		page = gpu_model_phys(&csf->gm, (pte & CSF_PTE_ADDRESS) | (va & (CSF_PAGE_SIZE - 1)));
+		page = gpu_model_phys(&csf->gm, (pte & CSF_PTE_ADDRESS) | (va & (MALI_PAGE_SIZE - 1)));
 		exception = CSF_EXCEPTION_GPU_BUS_FAULT;
 	}
 	if (!page && raise)
@@ -186,7 +162,7 @@ static void csf_mmu_load(void *to, const void *from, size_t len)
 }
 
 /* All is translated before anything is copied. */
-static bool csf_mmu_copy(struct mali_csf *csf, u32 n, u64 va, void *buf, size_t len, enum csf_access access, bool raise)
+static bool csf_mmu_copy(struct mali_csf *csf, u32 n, u64 va, void *buf, size_t len, enum mali_access access, bool raise)
 {
 	size_t done, part;
 
@@ -194,17 +170,17 @@ static bool csf_mmu_copy(struct mali_csf *csf, u32 n, u64 va, void *buf, size_t 
 		return false;
 
 	for (done = 0; done < len; done += part) {
-		part = min_t(size_t, len - done, CSF_PAGE_SIZE - ((va + done) & (CSF_PAGE_SIZE - 1)));
+		part = min_t(size_t, len - done, MALI_PAGE_SIZE - ((va + done) & (MALI_PAGE_SIZE - 1)));
 		if (!csf_mmu_at(csf, n, va + done, access, raise))
 			return false;
 	}
 	for (done = 0; done < len; done += part) {
 		void *at = csf_mmu_at(csf, n, va + done, access, raise);
 
-		part = min_t(size_t, len - done, CSF_PAGE_SIZE - ((va + done) & (CSF_PAGE_SIZE - 1)));
+		part = min_t(size_t, len - done, MALI_PAGE_SIZE - ((va + done) & (MALI_PAGE_SIZE - 1)));
 		if (!at)
 			return false;	/* unmapped this moment, by another CPU */
-		if (access == CSF_WRITE)
+		if (access == MALI_WRITE)
 			csf_mmu_store(at, buf + done, part);
 		else
 			csf_mmu_load(buf + done, at, part);
@@ -214,51 +190,30 @@ static bool csf_mmu_copy(struct mali_csf *csf, u32 n, u64 va, void *buf, size_t 
 
 bool csf_read(struct mali_csf *csf, u32 as, u64 va, void *buf, size_t len)
 {
-	return csf_mmu_copy(csf, as, va, buf, len, CSF_READ, true);
+	return csf_mmu_copy(csf, as, va, buf, len, MALI_READ, true);
 }
 
 bool csf_write(struct mali_csf *csf, u32 as, u64 va, const void *buf, size_t len)
 {
-	return csf_mmu_copy(csf, as, va, (void *)buf, len, CSF_WRITE, true);
+	return csf_mmu_copy(csf, as, va, (void *)buf, len, MALI_WRITE, true);
 }
 
 bool csf_peek(struct mali_csf *csf, u32 as, u64 va, void *buf, size_t len)
 {
-	return csf_mmu_copy(csf, as, va, buf, len, CSF_READ, false);
-}
-
-static void csf_mmu_lock(struct csf_as *as)
-{
-	u64 inside = GENMASK_ULL(FIELD_GET(AS_LOCKADDR_WIDTH, as->lockaddr), 0);
-
-	as->locked = true;
-	as->lock_first = as->lockaddr & ~inside & ~(u64)AS_LOCKADDR_WIDTH;
-	as->lock_last = as->lock_first | inside;
-}
-
-static void csf_mmu_flush_and_unlock(struct csf_as *as)
-{
-	if (as->locked)
-		csf_mmu_tlb_flush(as, as->lock_first, as->lock_last);
-	else
-		csf_mmu_tlb_flush(as, 0, U64_MAX);
-	as->locked = false;
+	return csf_mmu_copy(csf, as, va, buf, len, MALI_READ, false);
 }
 
 static void csf_mmu_update(struct mali_csf *csf, u32 n)
 {
-	struct csf_as *as = &csf->as[n];
+	struct mali_as *as = &csf->as[n];
 	u32 mode = FIELD_GET(AS_TRANSCFG_MODE, as->transcfg);
 
-	as->root = as->transtab;
-	as->config = as->transcfg;
-	as->locked = false;
-	csf_mmu_tlb_flush(as, 0, U64_MAX);
+	mali_as_update(as);
 	WRITE_ONCE(csf->gm.unanswered, csf->gm.unanswered & ~BIT(n));
 
 	if (mode == AS_TRANSCFG_MODE_AARCH64_4K) {
 		csf->gm.counters[CSF_AS_ENABLED]++;
-		if (FIELD_GET(AS_TRANSCFG_INA_BITS, as->transcfg) != 55 - CSF_VA_BITS)
+		if (FIELD_GET(AS_TRANSCFG_INA_BITS, as->transcfg) != 55 - MALI_VA_BITS)
 			gpu_model_unsupported(&csf->gm, "a size of addresses: TRANSCFG 0x%llx", as->transcfg);
 	} else {
 		if (mode != AS_TRANSCFG_MODE_UNMAPPED)
@@ -269,7 +224,7 @@ static void csf_mmu_update(struct mali_csf *csf, u32 n)
 
 static void csf_mmu_command(struct mali_csf *csf, u32 n, u32 cmd)
 {
-	struct csf_as *as = &csf->as[n];
+	struct mali_as *as = &csf->as[n];
 	u64 unused;
 
 	if (as->stuck || gpu_model_fault_hit(&csf->gm, CSF_FAULT_STICK_AS, &unused)) {
@@ -284,12 +239,12 @@ static void csf_mmu_command(struct mali_csf *csf, u32 n, u32 cmd)
 		csf_mmu_update(csf, n);
 		break;
 	case AS_COMMAND_LOCK:
-		csf_mmu_lock(as);
+		mali_as_lock(as);
 		break;
 	case AS_COMMAND_UNLOCK:
 	case AS_COMMAND_FLUSH_PT:
 	case AS_COMMAND_FLUSH_MEM:
-		csf_mmu_flush_and_unlock(as);
+		mali_as_flush_and_unlock(as);
 		break;
 	default:
 		gpu_model_unsupported(&csf->gm, "command %u on address space %u", cmd, n);
@@ -305,23 +260,10 @@ void csf_mmu_reset(struct mali_csf *csf)
 
 static u32 csf_mmu_as_read(struct mali_csf *csf, u32 n, u32 reg)
 {
-	struct csf_as *as = &csf->as[n];
+	const struct mali_as *as = &csf->as[n];
+	u32 val = 0;
 
 	switch (reg) {
-	case AS_TRANSTAB_LO:
-	case AS_TRANSTAB_HI:
-		return gpu_model_half(as->transtab, reg);
-	case AS_MEMATTR_LO:
-	case AS_MEMATTR_HI:
-		return gpu_model_half(as->memattr, reg);
-	case AS_LOCKADDR_LO:
-	case AS_LOCKADDR_HI:
-		return gpu_model_half(as->lockaddr, reg);
-	case AS_FAULTSTATUS:
-		return as->faultstatus;
-	case AS_FAULTADDRESS_LO:
-	case AS_FAULTADDRESS_HI:
-		return gpu_model_half(as->faultaddress, reg);
 	case AS_STATUS:
 		return as->stuck ? AS_STATUS_ACTIVE : 0;
 	case AS_TRANSCFG_LO:
@@ -331,28 +273,17 @@ static u32 csf_mmu_as_read(struct mali_csf *csf, u32 n, u32 reg)
 	case AS_FAULTEXTRA_HI:
 		return 0;
 	default:
-		gpu_model_unsupported(&csf->gm, "read of register 0x%x of address space %u", reg, n);
-		return 0;
+		if (!mali_as_read(as, reg, &val))
+			gpu_model_unsupported(&csf->gm, "read of register 0x%x of address space %u", reg, n);
+		return val;
 	}
 }
 
 static void csf_mmu_as_write(struct mali_csf *csf, u32 n, u32 reg, u32 val)
 {
-	struct csf_as *as = &csf->as[n];
+	struct mali_as *as = &csf->as[n];
 
 	switch (reg) {
-	case AS_TRANSTAB_LO:
-	case AS_TRANSTAB_HI:
-		gpu_model_set_half(&as->transtab, reg, val);
-		break;
-	case AS_MEMATTR_LO:
-	case AS_MEMATTR_HI:
-		gpu_model_set_half(&as->memattr, reg, val);
-		break;
-	case AS_LOCKADDR_LO:
-	case AS_LOCKADDR_HI:
-		gpu_model_set_half(&as->lockaddr, reg, val);
-		break;
 	case AS_TRANSCFG_LO:
 	case AS_TRANSCFG_HI:
 		gpu_model_set_half(&as->transcfg, reg, val);
@@ -361,7 +292,8 @@ static void csf_mmu_as_write(struct mali_csf *csf, u32 n, u32 reg, u32 val)
 		csf_mmu_command(csf, n, val);
 		break;
 	default:
-		gpu_model_unsupported(&csf->gm, "write of 0x%x to register 0x%x of address space %u", val, reg, n);
+		if (!mali_as_write(as, reg, val))
+			gpu_model_unsupported(&csf->gm, "write of 0x%x to register 0x%x of address space %u", val, reg, n);
 	}
 }
 

@@ -10,9 +10,7 @@
 #ifndef MALI_CSF_QUEUE_TEST_H
 #define MALI_CSF_QUEUE_TEST_H
 
-#include <kunit/test.h>
-#include <linux/delay.h>
-
+#include "gpu_model_test.h"
 #include "mali_csf.h"
 #include "mali_csf_instr.h"
 
@@ -66,13 +64,9 @@ struct stream {
 	u32 n;
 };
 
-u32 rd(struct ctx *c, u32 reg);
-void wr(struct ctx *c, u32 reg, u32 val);
 u32 *fw(struct ctx *c, u64 va);
 u64 *fw64(struct ctx *c, u64 va);
 u64 *at(struct ctx *c, u64 va);
-void settle(struct kunit *test);
-u64 counter(struct ctx *c, enum csf_counter n);
 u64 fired(struct ctx *c, enum csf_fault fault);
 
 void map(struct ctx *c, unsigned int page, bool mapped);
@@ -94,6 +88,7 @@ void move64(struct stream *s, u32 reg, u64 val);
 void store64(struct stream *s, u64 va, u64 val);
 void submit(struct ctx *c, u32 g, u32 q, const struct stream *s);
 void run(struct kunit *test, u32 g, u32 q, const struct stream *s);
+void begin_and_run(struct kunit *test, const struct stream *s);	/* group 0, in slot 0, queue 0 */
 u64 done(struct ctx *c, u32 g, u32 q);
 
 u64 chunk_pointer(unsigned int chunk);

@@ -10,22 +10,6 @@
 
 #include "mali_csf_queue_test.h"
 
-u32 rd(struct ctx *c, u32 reg)
-{
-	return gpu_model_readl(c->gm->window + reg);
-}
-
-void wr(struct ctx *c, u32 reg, u32 val)
-{
-	gpu_model_writel(val, c->gm->window + reg);
-}
-
-static void wr64(struct ctx *c, u32 reg, u64 val)
-{
-	wr(c, reg, lower_32_bits(val));
-	wr(c, reg + 4, upper_32_bits(val));
-}
-
 u32 *fw(struct ctx *c, u64 va)
 {
 	return c->mcu + (va - CSF_SHARED_VA);
@@ -39,21 +23,6 @@ u64 *fw64(struct ctx *c, u64 va)
 u64 *at(struct ctx *c, u64 va)
 {
 	return c->group + (va - VA_BASE);
-}
-
-void settle(struct kunit *test)
-{
-	struct ctx *c = test->priv;
-	unsigned int i;
-
-	for (i = 0; i < 20000 && !READ_ONCE(c->gm->idle); i++)
-		usleep_range(100, 500);
-	KUNIT_ASSERT_TRUE_MSG(test, READ_ONCE(c->gm->idle), "the model did not come to rest");
-}
-
-u64 counter(struct ctx *c, enum csf_counter n)
-{
-	return READ_ONCE(c->gm->counters[n]);
 }
 
 u64 fired(struct ctx *c, enum csf_fault fault)
@@ -246,6 +215,12 @@ void run(struct kunit *test, u32 g, u32 q, const struct stream *s)
 	settle(test);
 }
 
+void begin_and_run(struct kunit *test, const struct stream *s)
+{
+	begin(test->priv, 0, CSG_STATE_START);
+	run(test, 0, 0, s);
+}
+
 u64 done(struct ctx *c, u32 g, u32 q)
 {
 	return READ_ONCE(*at(c, sync_va(g, q)));
@@ -340,12 +315,9 @@ struct mali_csf_heap_status *heap_status(struct ctx *c)
 
 int ctx_init(struct kunit *test)
 {
-	struct gpu_model *gm = gpu_model_find("mali-csf");
+	struct gpu_model *gm = gpu_model_test_find(test, "mali-csf");
 	struct ctx *c;
 	unsigned int i;
-
-	if (!gm || gm->pdev->dev.driver)
-		kunit_skip(test, "needs the model, with no driver bound to it");
 
 	c = kunit_kzalloc(test, sizeof(*c), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, c);
@@ -382,8 +354,7 @@ void ctx_exit(struct kunit *test)
 
 	if (!c)
 		return;
-	for (i = 0; c->gm->desc->faults[i]; i++)
-		gpu_model_fault_plant(c->gm, i, 0, 0, 0);
+	gpu_model_test_unplant(c->gm);
 	wr(c, GPU_CMD, GPU_CMD_RESET | FIELD_PREP(GPU_CMD_PAYLOAD, GPU_CMD_RESET_SOFT));
 	KUNIT_EXPECT_EQ_MSG(test, c->gm->unsupported, c->expected_unsupported, "the model complained, see the kernel log");
 	for (i = 0; i < 8; i++)

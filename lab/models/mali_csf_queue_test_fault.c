@@ -40,8 +40,7 @@ static void planted_fatal(struct kunit *test)
 	struct stream s = store(c);
 
 	plant(c, CSF_FAULT_CS_FATAL, 2, 1, CSF_EXCEPTION_CS_UNRECOVERABLE);
-	begin(c, 0, CSG_STATE_START);
-	run(test, 0, 0, &s);
+	begin_and_run(test, &s);
 	EXPECT_DONE(test, 0, 0);
 	run(test, 0, 0, &s);
 	KUNIT_EXPECT_EQ(test, done(c, 0, 0), 1);
@@ -56,8 +55,7 @@ static void planted_fault(struct kunit *test)
 	struct stream s = store(c);
 
 	plant(c, CSF_FAULT_CS_FAULT, 1, 1, CSF_EXCEPTION_CS_INHERIT_FAULT);
-	begin(c, 0, CSG_STATE_START);
-	run(test, 0, 0, &s);
+	begin_and_run(test, &s);
 	KUNIT_EXPECT_EQ(test, queue_events(c, 0, 0), CS_FAULT);
 	see_events(c, 0);
 	settle(test);
@@ -70,8 +68,7 @@ static void planted_never_finish(struct kunit *test)
 	struct stream s = store(c);
 
 	plant(c, CSF_FAULT_NEVER_FINISH, 1, 1, 0);
-	begin(c, 0, CSG_STATE_START);
-	run(test, 0, 0, &s);
+	begin_and_run(test, &s);
 	KUNIT_EXPECT_EQ(test, done(c, 0, 0), 0);
 	KUNIT_EXPECT_EQ(test, *at(c, VA_DATA), POISON);
 	run(test, 0, 1, &s);
@@ -84,8 +81,7 @@ static void planted_progress_timeout(struct kunit *test)
 	struct stream s = store(c);
 
 	plant(c, CSF_FAULT_PROGRESS_TIMEOUT, 1, 1, 0);
-	begin(c, 0, CSG_STATE_START);
-	run(test, 0, 0, &s);
+	begin_and_run(test, &s);
 	KUNIT_EXPECT_EQ(test, group_events(c, 0) & CSG_PROGRESS_TIMER_EVENT, CSG_PROGRESS_TIMER_EVENT);
 }
 
@@ -112,8 +108,7 @@ static void planted_corrupt_heap(struct kunit *test)
 	struct stream s = short_pass(c);
 
 	plant(c, CSF_FAULT_CORRUPT_HEAP, 3, 1, 1);
-	begin(c, 0, CSG_STATE_START);
-	run(test, 0, 0, &s);
+	begin_and_run(test, &s);
 	see_events(c, 0);
 	answer(c, 0, 0, chunk_pointer(1));
 	settle(test);
@@ -148,8 +143,7 @@ static void planted_delay_answer(struct kunit *test)
 	struct stream s = short_pass(c);
 
 	plant(c, CSF_FAULT_DELAY_ANSWER, 1, 1, 3600ull * 1000 * 1000);
-	begin(c, 0, CSG_STATE_START);
-	run(test, 0, 0, &s);
+	begin_and_run(test, &s);
 	answer(c, 0, 0, chunk_pointer(1));
 	KUNIT_EXPECT_EQ(test, fired(c, CSF_FAULT_DELAY_ANSWER) - before, 1);
 	msleep(20);
@@ -167,8 +161,7 @@ static void planted_repeat_oom(struct kunit *test)
 	struct stream s = short_pass(c);
 
 	plant(c, CSF_FAULT_REPEAT_OOM, 1, 1, 1);
-	begin(c, 0, CSG_STATE_START);
-	run(test, 0, 0, &s);
+	begin_and_run(test, &s);
 	see_events(c, 0);
 	answer(c, 0, 0, chunk_pointer(1));
 	settle(test);
@@ -187,8 +180,7 @@ static void planted_bad_heap_statistics(struct kunit *test)
 	struct stream s = short_pass(c);
 
 	plant(c, CSF_FAULT_BAD_HEAP_STATISTICS, 1, 1, 0);
-	begin(c, 0, CSG_STATE_START);
-	run(test, 0, 0, &s);
+	begin_and_run(test, &s);
 	KUNIT_EXPECT_EQ(test, queue_events(c, 0, 0), CS_TILER_OOM);
 	KUNIT_EXPECT_EQ(test, *fw(c, CSF_CS_OUTPUT(0, 0) + CS_HEAP_VT_START), *fw(c, CSF_CS_OUTPUT(0, 0) + CS_HEAP_VT_END));
 }

@@ -51,8 +51,7 @@ static void an_unseen_event_stays(struct kunit *test)
 	struct stream s = stream(c);
 
 	store64(&s, VA_DATA, 1);
-	begin(c, 0, CSG_STATE_START);
-	run(test, 0, 0, &s);
+	begin_and_run(test, &s);
 	run(test, 0, 0, &s);
 	KUNIT_EXPECT_EQ(test, group_events(c, 0), CSG_IDLE | CSG_SYNC_UPDATE);
 }
@@ -90,8 +89,7 @@ static void suspended_in_the_middle(struct kunit *test)
 	store64(&other, VA_DATA + 128, 1);
 
 	*at(c, VA_DATA + 64) = 0;
-	begin(c, 0, CSG_STATE_START);
-	run(test, 0, 0, &waits);
+	begin_and_run(test, &waits);
 	see_events(c, 0);
 	request(c, 0, CSG_STATE_SUSPEND);
 	KUNIT_EXPECT_EQ(test, state(c, 0), CSG_STATE_SUSPEND);
@@ -172,8 +170,7 @@ static void reset_forgets_groups(struct kunit *test)
 	struct stream s = stream(c);
 
 	emit(&s, MALI_CSF_OP(MALI_CSF_PRIVATE) | MALI_CSF_PRIVATE_HANG);
-	begin(c, 0, CSG_STATE_START);
-	run(test, 0, 0, &s);
+	begin_and_run(test, &s);
 	wr(c, MCU_CONTROL, MCU_CONTROL_DISABLE);
 	wr(c, MCU_CONTROL, MCU_CONTROL_AUTO);
 	settle(test);
@@ -184,8 +181,7 @@ static void reset_forgets_groups(struct kunit *test)
 		*fw64(c, CSF_SHARED_VA + (MCU_IFACE(0, 0) + 1) * PAGE_SIZE + CS_RING_EXTRACT);
 	/* The request says START already: the firmware has forgotten, and so has its answer to be. */
 	*fw(c, CSF_CSG_OUTPUT(0) + CSG_ACK) &= ~CSG_STATE;
-	begin(c, 0, CSG_STATE_START);
-	run(test, 0, 0, &s);
+	begin_and_run(test, &s);
 	KUNIT_EXPECT_EQ(test, done(c, 0, 0), 1);
 }
 

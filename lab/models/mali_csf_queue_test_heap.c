@@ -46,8 +46,7 @@ static void initial_chunks_serve(struct kunit *test)
 	u64 raised = counter(c, CSF_OOM_RAISED);
 
 	heap_init(c, 4);
-	begin(c, 0, CSG_STATE_START);
-	run(test, 0, 0, &s);
+	begin_and_run(test, &s);
 	expect_pass(test, 3);
 	memset64(at(c, VA_PAGE(PAGE_COPIES)), POISON, PAGE_SIZE / 8);
 	run(test, 0, 0, &s);
@@ -62,8 +61,7 @@ static void the_kernel_is_asked_for_a_chunk(struct kunit *test)
 	struct stream s = pass(c, 2);
 
 	heap_init(c, 1);
-	begin(c, 0, CSG_STATE_START);
-	run(test, 0, 0, &s);
+	begin_and_run(test, &s);
 	KUNIT_EXPECT_EQ(test, queue_events(c, 0, 0), CS_TILER_OOM);
 	KUNIT_EXPECT_EQ(test, irqs(c, 0), BIT(0));
 	KUNIT_EXPECT_EQ(test, *fw64(c, out + CS_HEAP_ADDRESS), VA_PAGE(PAGE_HEAP));
@@ -94,8 +92,7 @@ static void without_a_chunk_the_queue_dies(struct kunit *test)
 	u64 nulls = counter(c, CSF_CHUNKS_NULL);
 
 	heap_init(c, 1);
-	begin(c, 0, CSG_STATE_START);
-	run(test, 0, 0, &s);
+	begin_and_run(test, &s);
 	see_events(c, 0);
 	answer(c, 0, 0, 0);
 	settle(test);
@@ -118,8 +115,7 @@ static void the_handler_renders_in_passes(struct kunit *test)
 	emit_copy(&s, 5 * CHUNK_BYTES - PAGE_SIZE, 1);
 	emit_pass_end(&s);
 	heap_init(c, 2);
-	begin(c, 0, CSG_STATE_START);
-	run(test, 0, 0, &s);
+	begin_and_run(test, &s);
 	for (asked = 0; queue_events(c, 0, 0) & CS_TILER_OOM; asked++) {
 		KUNIT_ASSERT_LT(test, asked, 5);
 		see_events(c, 0);
@@ -147,8 +143,7 @@ static void a_handler_that_frees_nothing(struct kunit *test)
 	emit_pass_begin(&s, SEED);
 	emit_consume(&s, 2 * CHUNK_BYTES);
 	heap_init(c, 1);
-	begin(c, 0, CSG_STATE_START);
-	run(test, 0, 0, &s);
+	begin_and_run(test, &s);
 	see_events(c, 0);
 	answer(c, 0, 0, 0);
 	settle(test);
@@ -176,8 +171,7 @@ static void fragment_jobs_are_waited_for(struct kunit *test)
 
 	heap_init(c, 2);
 	*at(c, VA_PAGE(PAGE_TILER) + 0x200 + MALI_CSF_TILER_HEAP_DESC) = VA_PAGE(PAGE_TILER);
-	begin(c, 0, CSG_STATE_START);
-	run(test, 0, 0, &first);
+	begin_and_run(test, &first);
 	EXPECT_DONE(test, 0, 0);
 	run(test, 0, 0, &second);
 	see_events(c, 0);
@@ -202,8 +196,7 @@ static void a_chunk_given_twice_is_seen(struct kunit *test)
 	u64 duplicates = counter(c, CSF_CHUNKS_DUPLICATE), wrong = counter(c, CSF_HEAP_BLOCKS_WRONG);
 
 	heap_init(c, 1);
-	begin(c, 0, CSG_STATE_START);
-	run(test, 0, 0, &s);
+	begin_and_run(test, &s);
 	see_events(c, 0);
 	answer(c, 0, 0, chunk_pointer(1));
 	settle(test);
@@ -224,8 +217,7 @@ static void lost_contents_are_seen(struct kunit *test)
 	emit_copy(&ends, PAGE_SIZE, 0);
 	emit_pass_end(&ends);
 	heap_init(c, 1);
-	begin(c, 0, CSG_STATE_START);
-	run(test, 0, 0, &begins);
+	begin_and_run(test, &begins);
 	EXPECT_DONE(test, 0, 0);
 	memset(at(c, VA_PAGE(PAGE_CHUNKS + 1)), 0, PAGE_SIZE);
 	run(test, 0, 0, &ends);
@@ -242,8 +234,7 @@ static void bad_chunks_are_counted(struct kunit *test)
 	u64 late = counter(c, CSF_CHUNKS_LATE), dirty = counter(c, CSF_CHUNKS_NOT_CLEARED);
 
 	heap_init(c, 1);
-	begin(c, 0, CSG_STATE_START);
-	run(test, 0, 0, &s);
+	begin_and_run(test, &s);
 	see_events(c, 0);
 	at(c, VA_PAGE(PAGE_CHUNKS + CHUNK_PAGES))[3] = 1;
 	answer(c, 0, 0, chunk_pointer(1));
@@ -265,8 +256,7 @@ static void suspended_without_a_chunk(struct kunit *test)
 	struct stream s = pass(c, 2);
 
 	heap_init(c, 1);
-	begin(c, 0, CSG_STATE_START);
-	run(test, 0, 0, &s);
+	begin_and_run(test, &s);
 	see_events(c, 0);
 	request(c, 0, CSG_STATE_SUSPEND);
 	KUNIT_EXPECT_FALSE(test, gpu_model_fault_pending());
@@ -295,8 +285,7 @@ static void idvs_demands(struct kunit *test)
 	emit_copy(&s, PAGE_SIZE, 0);
 	emit_pass_end(&s);
 	heap_init(c, 2);
-	begin(c, 0, CSG_STATE_START);
-	run(test, 0, 0, &s);
+	begin_and_run(test, &s);
 	EXPECT_DONE(test, 0, 0);
 	KUNIT_EXPECT_EQ(test, heap_status(c)->consumed, round_up(200 * MALI_CSF_IDVS_BYTES, PAGE_SIZE));
 	KUNIT_EXPECT_EQ(test, copied(c, 0), tiler + PAGE_SIZE);

@@ -50,8 +50,7 @@ static void a_line_is_fetched_once(struct kunit *test)
 	struct stream s = stream(c);
 
 	store64(&s, VA_PAGE(PAGE_RING(0, 0)) + 8 * 6, MALI_CSF_OP(0xee));
-	begin(c, 0, CSG_STATE_START);
-	run(test, 0, 0, &s);
+	begin_and_run(test, &s);
 	EXPECT_DONE(test, 0, 0);
 	KUNIT_EXPECT_EQ(test, queue_events(c, 0, 0), 0);
 }
@@ -70,8 +69,7 @@ static void arithmetic_and_memory(struct kunit *test)
 	emit(&s, MALI_CSF_OP(MALI_CSF_ADD_IMM32) | MALI_CSF_A(10) | MALI_CSF_B(10) | (u32)-2);
 	emit(&s, MALI_CSF_OP(MALI_CSF_ADD_IMM64) | MALI_CSF_A(12) | MALI_CSF_B(12) | (u32)-0x44444445);
 	emit(&s, MALI_CSF_OP(MALI_CSF_STORE_MULTIPLE) | MALI_CSF_A(10) | MALI_CSF_B(R_ADDR) | 0xd << 16 | 8);
-	begin(c, 0, CSG_STATE_START);
-	run(test, 0, 0, &s);
+	begin_and_run(test, &s);
 	EXPECT_DONE(test, 0, 0);
 	KUNIT_EXPECT_EQ(test, data[2], POISON);
 	KUNIT_EXPECT_EQ_MSG(test, data[3], (POISON & GENMASK_ULL(63, 32)) | 0x22222220, "r11 was not asked for");
@@ -90,8 +88,7 @@ static void a_loop_ends_when_it_should(struct kunit *test)
 	emit(&s, MALI_CSF_OP(MALI_CSF_ADD_IMM64) | MALI_CSF_A(R_ADDR) | MALI_CSF_B(R_ADDR) | 8);
 	emit(&s, MALI_CSF_OP(MALI_CSF_ADD_IMM32) | MALI_CSF_A(10) | MALI_CSF_B(10) | (u32)-1);
 	emit(&s, MALI_CSF_OP(MALI_CSF_BRANCH) | MALI_CSF_B(10) | (u64)MALI_CSF_COND_GT << 28 | (u16)-4);
-	begin(c, 0, CSG_STATE_START);
-	run(test, 0, 0, &s);
+	begin_and_run(test, &s);
 	EXPECT_DONE(test, 0, 0);
 	KUNIT_EXPECT_EQ(test, (u32)*at(c, VA_DATA), 5);
 	KUNIT_EXPECT_EQ(test, (u32)*at(c, VA_DATA + 32), 1);
@@ -113,8 +110,7 @@ static void streams_call_and_jump(struct kunit *test)
 	emit(&s, MALI_CSF_OP(MALI_CSF_MOVE32) | MALI_CSF_A(22) | callee.n * 8);
 	emit(&s, MALI_CSF_OP(MALI_CSF_CALL) | MALI_CSF_B(20) | MALI_CSF_C(22));
 	store64(&s, VA_DATA + 16, 3);
-	begin(c, 0, CSG_STATE_START);
-	run(test, 0, 0, &s);
+	begin_and_run(test, &s);
 	EXPECT_DONE(test, 0, 0);
 	KUNIT_EXPECT_EQ(test, *at(c, VA_DATA), 1);
 	KUNIT_EXPECT_EQ(test, *at(c, VA_DATA + 8), 2);
@@ -130,8 +126,7 @@ static void calls_are_limited(struct kunit *test)
 	move64(&s, 20, s.va);
 	emit(&s, MALI_CSF_OP(MALI_CSF_MOVE32) | MALI_CSF_A(22) | 32);
 	emit(&s, MALI_CSF_OP(MALI_CSF_CALL) | MALI_CSF_B(20) | MALI_CSF_C(22));
-	begin(c, 0, CSG_STATE_START);
-	run(test, 0, 0, &s);
+	begin_and_run(test, &s);
 	EXPECT_FATAL(test, 0, 0, CSF_EXCEPTION_CS_CALL_STACK_OVERFLOW);
 }
 
@@ -143,8 +138,7 @@ static void an_unknown_instruction_is_fatal(struct kunit *test)
 
 	emit(&bad, MALI_CSF_OP(0xee));
 	store64(&good, VA_DATA, 1);
-	begin(c, 0, CSG_STATE_START);
-	run(test, 0, 0, &bad);
+	begin_and_run(test, &bad);
 	c->expected_unsupported++;
 	EXPECT_FATAL(test, 0, 0, CSF_EXCEPTION_CS_INSTR_INVALID);
 	KUNIT_EXPECT_EQ(test, irqs(c, 0), BIT(0));
@@ -161,8 +155,7 @@ static void an_access_without_translation_stalls(struct kunit *test)
 	struct stream s = stream(c);
 
 	store64(&s, VA_UNMAPPED, 1);
-	begin(c, 0, CSG_STATE_START);
-	run(test, 0, 0, &s);
+	begin_and_run(test, &s);
 	KUNIT_EXPECT_EQ(test, rd(c, MMU_INT + GPU_MODEL_IRQ_RAWSTAT), BIT(AS));
 	KUNIT_EXPECT_EQ(test, rd(c, MMU_AS(AS, AS_FAULTADDRESS_LO)), lower_32_bits(VA_UNMAPPED));
 	KUNIT_EXPECT_EQ(test, queue_events(c, 0, 0), 0);
@@ -219,8 +212,7 @@ static void a_fault_ends_with_its_job(struct kunit *test)
 		MALI_CSF_PRIVATE_RAISE);
 	store64(&bad, VA_DATA, 1);
 	store64(&good, VA_DATA, 2);
-	begin(c, 0, CSG_STATE_START);
-	run(test, 0, 0, &bad);
+	begin_and_run(test, &bad);
 	KUNIT_EXPECT_EQ(test, queue_events(c, 0, 0), CS_FAULT);
 	KUNIT_EXPECT_EQ(test, *fw(c, CSF_CS_OUTPUT(0, 0) + CS_FAULT_INFO_TYPE), CSF_EXCEPTION_CS_ENDPOINT_FAULT);
 	KUNIT_EXPECT_EQ(test, done(c, 0, 0), 0);

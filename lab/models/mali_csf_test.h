@@ -21,21 +21,13 @@ struct ctx {
 	void *section;			/* what lies behind CSF_SHARED_VA */
 	u64 *table[4];			/* of address space 0, by level */
 	void *other;			/* one more page */
-	atomic_t irqs[3];
-	unsigned int requested;
+	struct gpu_model_test_irqs irqs;
 };
 
 extern const u32 blocks[3];	/* the interrupt blocks' registers, by enum csf_irq */
 
-u32 rd(struct ctx *c, u32 reg);
-void wr(struct ctx *c, u32 reg, u32 val);
-u64 rd64(struct ctx *c, u32 reg);
-void wr64(struct ctx *c, u32 reg, u64 val);
-void settle(struct kunit *test);
-u64 counter(struct ctx *c, enum csf_counter n);
 void plant(struct ctx *c, enum csf_fault fault, s64 count, u64 value);
 u32 rawstat(struct ctx *c, enum csf_irq irq);
-void unmask(struct ctx *c);
 
 u32 *field(struct ctx *c, u64 va);			/* of the shared section */
 u64 *pte(struct ctx *c, u64 va);			/* on the last level */

@@ -3,7 +3,6 @@
  * Register-level tests of the CSF model: what the tests have in common.
  */
 #include <linux/gfp.h>
-#include <linux/interrupt.h>
 #include <linux/io.h>
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -16,37 +15,6 @@ const u32 blocks[3] = {
 	[CSF_IRQ_GPU] = GPU_INT,
 };
 
-u32 rd(struct ctx *c, u32 reg)
-{
-	return gpu_model_readl(c->gm->window + reg);
-}
-
-void wr(struct ctx *c, u32 reg, u32 val)
-{
-	gpu_model_writel(val, c->gm->window + reg);
-}
-
-u64 rd64(struct ctx *c, u32 reg)
-{
-	return rd(c, reg) | (u64)rd(c, reg + 4) << 32;
-}
-
-void wr64(struct ctx *c, u32 reg, u64 val)
-{
-	wr(c, reg, lower_32_bits(val));
-	wr(c, reg + 4, upper_32_bits(val));
-}
-
-void settle(struct kunit *test)
-{
-	gpu_model_test_settle(test, ((struct ctx *)test->priv)->gm);
-}
-
-u64 counter(struct ctx *c, enum csf_counter n)
-{
-	return READ_ONCE(c->gm->counters[n]);
-}
-
 void plant(struct ctx *c, enum csf_fault fault, s64 count, u64 value)
 {
 	gpu_model_fault_plant(c->gm, fault, count ? 1 : 0, count, value);
@@ -55,14 +23,6 @@ void plant(struct ctx *c, enum csf_fault fault, s64 count, u64 value)
 u32 rawstat(struct ctx *c, enum csf_irq irq)
 {
 	return rd(c, blocks[irq] + GPU_MODEL_IRQ_RAWSTAT);
-}
-
-void unmask(struct ctx *c)
-{
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(blocks); i++)
-		wr(c, blocks[i] + GPU_MODEL_IRQ_MASK, ~0);
 }
 
 u32 *field(struct ctx *c, u64 va)
@@ -122,27 +82,11 @@ void request(struct ctx *c, u32 toggle)
 	ring(c);
 }
 
-/* As the driver's hard handlers do: the line falls until the mask is written again. */
-static irqreturn_t handler(int irq, void *data)
-{
-	struct ctx *c = data;
-	unsigned int i = irq - c->gm->irqs[0].virq;
-
-	if (!rd(c, blocks[i] + GPU_MODEL_IRQ_STAT))
-		return IRQ_NONE;
-	wr(c, blocks[i] + GPU_MODEL_IRQ_MASK, 0);
-	atomic_inc(&c->irqs[i]);
-	return IRQ_HANDLED;
-}
-
 int ctx_init(struct kunit *test)
 {
-	struct gpu_model *gm = gpu_model_find("mali-csf");
+	struct gpu_model *gm = gpu_model_test_find(test, "mali-csf");
 	struct ctx *c;
 	unsigned int i;
-
-	if (!gm || gm->pdev->dev.driver)
-		kunit_skip(test, "needs the model, with no driver bound to it");
 
 	c = kunit_kzalloc(test, sizeof(*c), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, c);
@@ -158,11 +102,7 @@ int ctx_init(struct kunit *test)
 	c->other = (void *)get_zeroed_page(GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, c->other);
 
-	for (i = 0; i < ARRAY_SIZE(blocks); i++) {
-		KUNIT_ASSERT_EQ(test, request_irq(gm->irqs[i].virq, handler, 0, "mali_csf_test", c), 0);
-		c->requested++;
-		wr(c, blocks[i] + GPU_MODEL_IRQ_MASK, 0);
-	}
+	gpu_model_test_request_irqs(test, &c->irqs, gm, blocks);
 
 	wr(c, GPU_CMD, GPU_CMD_RESET | GPU_CMD_RESET_SOFT << 8);
 	wr(c, GPU_INT + GPU_MODEL_IRQ_CLEAR, ~0);
@@ -179,11 +119,9 @@ void ctx_exit(struct kunit *test)
 
 	if (!c)
 		return;
-	for (i = 0; c->gm->desc->faults[i]; i++)
-		gpu_model_fault_plant(c->gm, i, 0, 0, 0);
+	gpu_model_test_unplant(c->gm);
 	wr(c, GPU_CMD, GPU_CMD_RESET | GPU_CMD_RESET_SOFT << 8);
-	for (i = 0; i < c->requested; i++)
-		free_irq(c->gm->irqs[i].virq, c);
+	gpu_model_test_free_irqs(&c->irqs);
 	free_pages((unsigned long)c->section, SECTION_ORDER);
 	for (i = 0; i < ARRAY_SIZE(c->table); i++)
 		free_page((unsigned long)c->table[i]);

@@ -32,7 +32,7 @@ static void reset_clears_and_keeps_masks(struct kunit *test)
 	settle(test);
 
 	KUNIT_EXPECT_EQ(test, counter(c, CSF_RESETS), resets + 1);
-	KUNIT_EXPECT_EQ(test, atomic_read(&c->irqs[CSF_IRQ_GPU]), 1);
+	KUNIT_EXPECT_EQ(test, atomic_read(&c->irqs.seen[CSF_IRQ_GPU]), 1);
 	KUNIT_EXPECT_EQ(test, rawstat(c, CSF_IRQ_GPU), GPU_IRQ_RESET_COMPLETED);
 	KUNIT_EXPECT_EQ(test, rawstat(c, CSF_IRQ_JOB), 0);
 	KUNIT_EXPECT_EQ(test, rd(c, MMU_INT + GPU_MODEL_IRQ_MASK), 0x7f);
@@ -71,7 +71,7 @@ static void lost_events(struct kunit *test)
 {
 	struct ctx *c = test->priv;
 
-	unmask(c);
+	gpu_model_test_unmask(&c->irqs);
 	plant(c, CSF_FAULT_LOSE_FLUSH, 1, 0);
 	wr(c, GPU_CMD, FLUSH);
 	KUNIT_EXPECT_EQ(test, rawstat(c, CSF_IRQ_GPU), 0);
@@ -80,7 +80,7 @@ static void lost_events(struct kunit *test)
 	wr(c, GPU_CMD, FLUSH);
 	settle(test);
 	KUNIT_EXPECT_EQ(test, rawstat(c, CSF_IRQ_GPU), GPU_IRQ_CLEAN_CACHES_COMPLETED);
-	KUNIT_EXPECT_EQ(test, atomic_read(&c->irqs[CSF_IRQ_GPU]), 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&c->irqs.seen[CSF_IRQ_GPU]), 0);
 
 	plant(c, CSF_FAULT_LOSE_RESET, 1, 0);
 	wr(c, GPU_CMD, RESET);
@@ -89,7 +89,7 @@ static void lost_events(struct kunit *test)
 
 	wr(c, GPU_CMD, FLUSH);
 	settle(test);
-	KUNIT_EXPECT_EQ(test, atomic_read(&c->irqs[CSF_IRQ_GPU]), 1);
+	KUNIT_EXPECT_EQ(test, atomic_read(&c->irqs.seen[CSF_IRQ_GPU]), 1);
 }
 
 static void gpu_fault(struct kunit *test)

@@ -11,7 +11,7 @@ static void boot_writes_control_only(struct kunit *test)
 	struct ctx *c = test->priv;
 	u64 boots = counter(c, CSF_BOOTS);
 
-	unmask(c);
+	gpu_model_test_unmask(&c->irqs);
 	memset32(field(c, CSF_GLB_INPUT), POISON, (CSF_SHARED_SIZE - 0x2000) / 4);
 	*field(c, CSF_GLB_INPUT + GLB_REQ) = 0;
 	*field(c, CSF_GLB_OUTPUT + GLB_ACK) = 0;
@@ -20,7 +20,7 @@ static void boot_writes_control_only(struct kunit *test)
 
 	KUNIT_EXPECT_EQ(test, rd(c, MCU_STATUS), MCU_STATUS_ENABLED);
 	KUNIT_EXPECT_EQ(test, rawstat(c, CSF_IRQ_JOB), JOB_INT_GLOBAL_IF);
-	KUNIT_EXPECT_EQ(test, atomic_read(&c->irqs[CSF_IRQ_JOB]), 1);
+	KUNIT_EXPECT_EQ(test, atomic_read(&c->irqs.seen[CSF_IRQ_JOB]), 1);
 	KUNIT_EXPECT_EQ(test, counter(c, CSF_BOOTS), boots + 1);
 	KUNIT_EXPECT_EQ(test, *field(c, CSF_GLB_CONTROL + GLB_OUTPUT_VA), CSF_GLB_OUTPUT);
 	KUNIT_EXPECT_EQ(test, *field(c, CSF_CS_CONTROL(3, 7) + CS_INPUT_VA), CSF_CS_INPUT(3, 7));
@@ -211,19 +211,19 @@ static void interrupts_lost_and_for_nothing(struct kunit *test)
 {
 	struct ctx *c = test->priv;
 
-	unmask(c);
+	gpu_model_test_unmask(&c->irqs);
 	plant(c, CSF_FAULT_LOSE_INTERRUPT, 1, 0);
 	boot(c);
 	settle(test);
 	KUNIT_EXPECT_EQ(test, rawstat(c, CSF_IRQ_JOB), JOB_INT_GLOBAL_IF);
-	KUNIT_EXPECT_EQ(test, atomic_read(&c->irqs[CSF_IRQ_JOB]), 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&c->irqs.seen[CSF_IRQ_JOB]), 0);
 	wr(c, JOB_INT + GPU_MODEL_IRQ_CLEAR, ~0);
 
 	plant(c, CSF_FAULT_SPURIOUS_INTERRUPT, 1, JOB_INT_CSG_IF(2));
 	ring(c);
 	settle(test);
 	KUNIT_EXPECT_EQ(test, rawstat(c, CSF_IRQ_JOB), JOB_INT_CSG_IF(2));
-	KUNIT_EXPECT_EQ(test, atomic_read(&c->irqs[CSF_IRQ_JOB]), 1);
+	KUNIT_EXPECT_EQ(test, atomic_read(&c->irqs.seen[CSF_IRQ_JOB]), 1);
 }
 
 static struct kunit_case cases[] = {

@@ -27,7 +27,7 @@ static void expect_fault(struct kunit *test, u64 va, u32 exception)
 	boot(c);
 	KUNIT_EXPECT_EQ(test, rd(c, MCU_STATUS), MCU_STATUS_FATAL);
 	KUNIT_EXPECT_EQ(test, rawstat(c, CSF_IRQ_MMU), 1);
-	KUNIT_EXPECT_EQ(test, rd(c, MMU_AS(0, AS_FAULTSTATUS)), exception | CSF_WRITE << 8);
+	KUNIT_EXPECT_EQ(test, rd(c, MMU_AS(0, AS_FAULTSTATUS)), exception | MALI_WRITE << 8);
 	KUNIT_EXPECT_EQ(test, rd64(c, MMU_AS(0, AS_FAULTADDRESS_LO)), va);
 	KUNIT_EXPECT_TRUE(test, gpu_model_fault_pending());
 }

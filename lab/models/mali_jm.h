@@ -12,11 +12,10 @@
 #include <linux/bitmap.h>
 
 #include "gpu_model.h"
+#include "mali_as.h"
 #include "mali_jm_regs.h"
 
-#define MALI_NUM_AS		8
 #define MALI_NUM_JS		3
-#define MALI_TLB_ENTRIES	64
 #define MALI_CLOCK_HZ		500000000ul
 
 /* The upper half of the addresses is memory that the GPU shares with a process, the lower the driver's: mali_jm_shared.c */
@@ -67,29 +66,6 @@ struct mali_gpu {
 	bool counting;
 	u64 cycles;		/* when not counting */
 	u64 cycles_from;	/* when counting: time that was zero */
-};
-
-enum mali_access { MALI_READ = 2, MALI_WRITE = 3 };	/* as in AS_FAULTSTATUS */
-
-struct mali_tlb_entry {
-	u64 va;			/* of the page */
-	u64 pte;		/* 0: empty */
-};
-
-struct mali_as {
-	/* Registers */
-	u64 transtab;
-	u64 memattr;
-	u64 lockaddr;
-	u32 faultstatus;
-	u64 faultaddress;
-
-	u64 root;		/* TRANSTAB as UPDATE latched it */
-	bool locked;
-	u64 lock_first;
-	u64 lock_last;
-	bool retrying;		/* the access that raised the last fault has not got through yet */
-	struct mali_tlb_entry tlb[MALI_TLB_ENTRIES];
 };
 
 struct mali_js {

@@ -1,17 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Model of a Mali with a Job Manager: the MMU (address spaces, page-table walks, TLB, faults).
+ * Model of a Mali with a Job Manager: the MMU (page-table walks, faults; mali_as.h has the address spaces).
  *
  * An access that has no translation raises a fault and stalls its job slot until the driver answers with UNLOCK,
  * FLUSH_PT, FLUSH_MEM or UPDATE on that address space; then the access is tried again. An address space holds one fault
  * at a time: another slot's fault waits for the first to be answered.
  *
- * Translations stay in a TLB until one of those commands covers them, so a driver that unmaps and does not flush leaves
- * the GPU with access to memory that may have been freed, which gpu_model_phys() then sees. What has no translation is
- * never cached.
- *
- * [A] While a region is locked, accesses to it wait. FLUSH_* and UNLOCK act on the locked region and unlock it; with
- * nothing locked they act on the whole address space. UPDATE flushes the whole address space.
+ * [A] While a region is locked, accesses to it wait.
  * [A] TRANSTAB without a table disables the address space: accesses end with a bus fault.
  * AS_STATUS always reads 0, since commands are complete when the write returns. NOEXEC is not looked at: nothing is
  * executed.
@@ -19,15 +14,6 @@
 #include <linux/bitfield.h>
 
 #include "mali_jm.h"
-
-#define MALI_PAGE_SHIFT		12
-#define MALI_LEVELS		4
-#define MALI_VA_BITS		48
-
-static unsigned int mali_mmu_shift(unsigned int level)
-{
-	return MALI_PAGE_SHIFT + 9 * (MALI_LEVELS - 1 - level);
-}
 
 /*
  * Finds the entry that maps VA, as an entry for a single page. Returns 0, or the exception code of a translation fault,
@@ -43,7 +29,7 @@ static u32 mali_mmu_walk(struct mali_jm *jm, u64 root, u64 va, enum mali_access 
 		return MALI_EXCEPTION_TRANSLATION_FAULT(0);
 
 	for (level = 0; level < MALI_LEVELS; level++) {
-		unsigned int shift = mali_mmu_shift(level);
+		unsigned int shift = mali_as_shift(level);
 		u64 *entries = gpu_model_phys(&jm->gm, table);
 		u64 pte;
 
@@ -67,16 +53,11 @@ static u32 mali_mmu_walk(struct mali_jm *jm, u64 root, u64 va, enum mali_access 
 	return MALI_EXCEPTION_TRANSLATION_FAULT(MALI_LEVELS - 1);
 }
 
-static struct mali_tlb_entry *mali_mmu_tlb_slot(struct mali_as *as, u64 va)
-{
-	return &as->tlb[(va >> MALI_PAGE_SHIFT) % MALI_TLB_ENTRIES];
-}
-
 static u32 mali_mmu_translate(struct mali_jm *jm, struct mali_as *as, u64 va, enum mali_access access, u64 *pte)
 {
 	u64 need = access == MALI_WRITE ? MALI_PTE_WRITE : MALI_PTE_READ;
-	struct mali_tlb_entry *entry = mali_mmu_tlb_slot(as, va);
-	u64 page = va & ~(u64)(BIT(MALI_PAGE_SHIFT) - 1);
+	struct mali_tlb_entry *entry = mali_as_tlb(as, va);
+	u64 page = va & ~(u64)(MALI_PAGE_SIZE - 1);
 	u32 exception;
 
 	if (entry->va == page && (entry->pte & need)) {
@@ -91,16 +72,6 @@ static u32 mali_mmu_translate(struct mali_jm *jm, struct mali_as *as, u64 va, en
 		entry->pte = *pte;
 	}
 	return exception;
-}
-
-static void mali_mmu_tlb_flush(struct mali_as *as, u64 first, u64 last)
-{
-	unsigned int i;
-
-	for (i = 0; i < MALI_TLB_ENTRIES; i++) {
-		if (as->tlb[i].va >= first && as->tlb[i].va <= last)
-			as->tlb[i].pte = 0;
-	}
 }
 
 /* JS_CONFIG has room for more address spaces than there are. */
@@ -151,7 +122,7 @@ int mali_mmu_access(struct mali_jm *jm, u32 n, u64 va, enum mali_access access, 
 		jm->gm.counters[MALI_FAULTS_RESOLVED]++;
 	}
 
-	*p = gpu_model_phys(&jm->gm, (pte & MALI_PTE_ADDRESS) | (va & (BIT(MALI_PAGE_SHIFT) - 1)));
+	*p = gpu_model_phys(&jm->gm, (pte & MALI_PTE_ADDRESS) | (va & (MALI_PAGE_SIZE - 1)));
 	return *p ? 0 : -EFAULT;
 }
 
@@ -162,7 +133,7 @@ void *mali_mmu_peek(struct mali_jm *jm, u32 n, u64 va, enum mali_access access)
 
 	if (!mali_mmu_enabled(jm, n) || mali_mmu_translate(jm, &jm->as[n], va, access, &pte))
 		return NULL;
-	return gpu_model_phys(&jm->gm, (pte & MALI_PTE_ADDRESS) | (va & (BIT(MALI_PAGE_SHIFT) - 1)));
+	return gpu_model_phys(&jm->gm, (pte & MALI_PTE_ADDRESS) | (va & (MALI_PAGE_SIZE - 1)));
 }
 
 static void mali_mmu_answered(struct mali_jm *jm, u32 n)
@@ -171,33 +142,12 @@ static void mali_mmu_answered(struct mali_jm *jm, u32 n)
 	mali_js_resume(jm, n);
 }
 
-static void mali_mmu_lock(struct mali_as *as)
-{
-	u32 width = FIELD_GET(AS_LOCKADDR_WIDTH, as->lockaddr);
-	u64 inside = GENMASK_ULL(width, 0);
-
-	as->locked = true;
-	as->lock_first = as->lockaddr & ~inside & ~(u64)AS_LOCKADDR_WIDTH;
-	as->lock_last = as->lock_first | inside;
-}
-
-static void mali_mmu_flush_and_unlock(struct mali_as *as)
-{
-	if (as->locked)
-		mali_mmu_tlb_flush(as, as->lock_first, as->lock_last);
-	else
-		mali_mmu_tlb_flush(as, 0, U64_MAX);
-	as->locked = false;
-}
-
 static void mali_mmu_update(struct mali_jm *jm, struct mali_as *as)
 {
 	u32 mode = FIELD_GET(AS_TRANSTAB_ADRMODE, as->transtab);
 
-	as->root = as->transtab;
-	as->locked = false;
+	mali_as_update(as);
 	as->retrying = false;
-	mali_mmu_tlb_flush(as, 0, U64_MAX);
 	if (mode != AS_TRANSTAB_ADRMODE_TABLE && mode != AS_TRANSTAB_ADRMODE_UNMAPPED)
 		gpu_model_unsupported(&jm->gm, "address mode %u", mode);
 }
@@ -214,12 +164,12 @@ static void mali_mmu_command(struct mali_jm *jm, u32 n, u32 cmd)
 		mali_mmu_answered(jm, n);
 		break;
 	case AS_COMMAND_LOCK:
-		mali_mmu_lock(as);
+		mali_as_lock(as);
 		break;
 	case AS_COMMAND_UNLOCK:
 	case AS_COMMAND_FLUSH_PT:
 	case AS_COMMAND_FLUSH_MEM:
-		mali_mmu_flush_and_unlock(as);
+		mali_as_flush_and_unlock(as);
 		mali_mmu_answered(jm, n);
 		break;
 	default:
@@ -235,54 +185,19 @@ void mali_mmu_reset(struct mali_jm *jm)
 
 static u32 mali_mmu_as_read(struct mali_jm *jm, u32 n, u32 reg)
 {
-	struct mali_as *as = &jm->as[n];
+	u32 val = 0;
 
-	switch (reg) {
-	case AS_TRANSTAB_LO:
-	case AS_TRANSTAB_HI:
-		return gpu_model_half(as->transtab, reg);
-	case AS_MEMATTR_LO:
-	case AS_MEMATTR_HI:
-		return gpu_model_half(as->memattr, reg);
-	case AS_LOCKADDR_LO:
-	case AS_LOCKADDR_HI:
-		return gpu_model_half(as->lockaddr, reg);
-	case AS_FAULTSTATUS:
-		return as->faultstatus;
-	case AS_FAULTADDRESS_LO:
-	case AS_FAULTADDRESS_HI:
-		return gpu_model_half(as->faultaddress, reg);
-	case AS_STATUS:
-		return 0;
-	default:
+	if (reg != AS_STATUS && !mali_as_read(&jm->as[n], reg, &val))
 		gpu_model_unsupported(&jm->gm, "read of register 0x%x of address space %u", reg, n);
-		return 0;
-	}
+	return val;
 }
 
 static void mali_mmu_as_write(struct mali_jm *jm, u32 n, u32 reg, u32 val)
 {
-	struct mali_as *as = &jm->as[n];
-
-	switch (reg) {
-	case AS_TRANSTAB_LO:
-	case AS_TRANSTAB_HI:
-		gpu_model_set_half(&as->transtab, reg, val);
-		break;
-	case AS_MEMATTR_LO:
-	case AS_MEMATTR_HI:
-		gpu_model_set_half(&as->memattr, reg, val);
-		break;
-	case AS_LOCKADDR_LO:
-	case AS_LOCKADDR_HI:
-		gpu_model_set_half(&as->lockaddr, reg, val);
-		break;
-	case AS_COMMAND:
+	if (reg == AS_COMMAND)
 		mali_mmu_command(jm, n, val);
-		break;
-	default:
+	else if (!mali_as_write(&jm->as[n], reg, val))
 		gpu_model_unsupported(&jm->gm, "write of 0x%x to register 0x%x of address space %u", val, reg, n);
-	}
 }
 
 static bool mali_mmu_is_as(u32 reg)

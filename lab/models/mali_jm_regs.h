@@ -6,25 +6,13 @@
 #ifndef MALI_JM_REGS_H
 #define MALI_JM_REGS_H
 
-#include <linux/bits.h>
+#include "mali_regs.h"
 
 #define MALI_JM_MMIO_SIZE		0x4000
 
 /* GPU control */
-#define GPU_ID				0x000
-#define GPU_L2_FEATURES			0x004
-#define GPU_TILER_FEATURES		0x00c
-#define GPU_MEM_FEATURES		0x010
-#define GPU_MMU_FEATURES		0x014
-#define GPU_AS_PRESENT			0x018
 #define GPU_JS_PRESENT			0x01c
-#define GPU_INT				0x020	/* an interrupt block */
-#define   GPU_IRQ_RESET_COMPLETED	BIT(8)
-#define   GPU_IRQ_POWER_CHANGED		BIT(9)
-#define   GPU_IRQ_POWER_CHANGED_ALL	BIT(10)
 #define   GPU_IRQ_PERFCNT_SAMPLE_COMPLETED BIT(16)
-#define   GPU_IRQ_CLEAN_CACHES_COMPLETED BIT(17)
-#define GPU_CMD				0x030	/* (WO) */
 #define   GPU_CMD_NOP			0
 #define   GPU_CMD_SOFT_RESET		1
 #define   GPU_CMD_HARD_RESET		2
@@ -34,47 +22,27 @@
 #define   GPU_CMD_CYCLE_COUNT_STOP	6
 #define   GPU_CMD_CLEAN_CACHES		7
 #define   GPU_CMD_CLEAN_INV_CACHES	8
-#define GPU_STATUS			0x034	/* (RO) */
 #define GPU_LATEST_FLUSH_ID		0x038	/* (RO) */
-#define GPU_FAULT_STATUS		0x03c	/* (RO) */
-#define GPU_FAULT_ADDRESS_LO		0x040	/* (RO) */
-#define GPU_FAULT_ADDRESS_HI		0x044	/* (RO) */
 #define GPU_PERFCNT_BASE_LO		0x060
 #define GPU_PERFCNT_CFG			0x068
 #define GPU_PRFCNT_MMU_L2_EN		0x07c
-#define GPU_CYCLE_COUNT_LO		0x090	/* (RO) */
 #define GPU_CYCLE_COUNT_HI		0x094	/* (RO) */
-#define GPU_TIMESTAMP_LO		0x098	/* (RO) */
 #define GPU_TIMESTAMP_HI		0x09c	/* (RO) */
-#define GPU_THREAD_MAX_THREADS		0x0a0
-#define GPU_THREAD_MAX_WORKGROUP_SIZE	0x0a4
-#define GPU_THREAD_MAX_BARRIER_SIZE	0x0a8
-#define GPU_THREAD_FEATURES		0x0ac
-#define GPU_TEXTURE_FEATURES(n)		(0x0b0 + (n) * 4)
 #define GPU_JS_FEATURES(n)		(0x0c0 + (n) * 4)
-#define GPU_SHADER_PRESENT_LO		0x100
-#define GPU_TILER_PRESENT_LO		0x110
-#define GPU_L2_PRESENT_LO		0x120
 #define SHADER_READY_LO			0x140	/* (RO) */
 #define TILER_READY_LO			0x150	/* (RO) */
-#define L2_READY_LO			0x160	/* (RO) */
 #define SHADER_PWRON_LO			0x180	/* (WO) */
 #define TILER_PWRON_LO			0x190	/* (WO) */
-#define L2_PWRON_LO			0x1a0	/* (WO) */
 #define SHADER_PWROFF_LO		0x1c0	/* (WO) */
 #define TILER_PWROFF_LO			0x1d0	/* (WO) */
-#define L2_PWROFF_LO			0x1e0	/* (WO) */
 #define SHADER_PWRTRANS_LO		0x200	/* (RO) */
 #define TILER_PWRTRANS_LO		0x210	/* (RO) */
-#define L2_PWRTRANS_LO			0x220	/* (RO) */
-#define GPU_CONTROL_END			0x1000
 #define GPU_JM_CONFIG			0xf00
 #define GPU_SHADER_CONFIG		0xf04
 #define GPU_TILER_CONFIG		0xf08
 #define GPU_L2_MMU_CONFIG		0xf0c
 
 /* Job control */
-#define JOB_INT				0x1000	/* an interrupt block */
 #define   JOB_INT_MASK_DONE(slot)	BIT(slot)
 #define   JOB_INT_MASK_ERR(slot)	BIT((slot) + 16)
 #define JOB_INT_JS_STATE		0x1010	/* (RO) BIT(slot) current active, BIT(slot + 16) next filled */
@@ -109,32 +77,10 @@
 #define   JS_COMMAND_NEXT		0x60
 #define   JS_FLUSH_ID_NEXT		0x70
 
-/* MMU */
-#define MMU_INT				0x2000	/* an interrupt block; BIT(as) page fault, BIT(as + 16) bus fault */
-#define MMU_AS_BASE			0x2400
-#define MMU_AS_STRIDE			0x40
-#define MMU_AS(n, reg)			(MMU_AS_BASE + (n) * MMU_AS_STRIDE + (reg))
-#define   AS_TRANSTAB_LO		0x00
+/* MMU; in MMU_INT BIT(as + 16) is a bus fault */
 #define     AS_TRANSTAB_ADRMODE		GENMASK(1, 0)
 #define     AS_TRANSTAB_ADRMODE_UNMAPPED 0
 #define     AS_TRANSTAB_ADRMODE_TABLE	3
-#define   AS_TRANSTAB_HI		0x04
-#define   AS_MEMATTR_LO			0x08
-#define   AS_MEMATTR_HI			0x0c
-#define   AS_LOCKADDR_LO		0x10
-#define     AS_LOCKADDR_WIDTH		GENMASK(5, 0)	/* log2 of the region's size, minus one */
-#define   AS_LOCKADDR_HI		0x14
-#define   AS_COMMAND			0x18	/* (WO) */
-#define     AS_COMMAND_NOP		0
-#define     AS_COMMAND_UPDATE		1
-#define     AS_COMMAND_LOCK		2
-#define     AS_COMMAND_UNLOCK		3
-#define     AS_COMMAND_FLUSH_PT		4
-#define     AS_COMMAND_FLUSH_MEM	5
-#define   AS_FAULTSTATUS		0x1c	/* (RO) exception code | access << 8 | source << 16 */
-#define   AS_FAULTADDRESS_LO		0x20	/* (RO) */
-#define   AS_FAULTADDRESS_HI		0x24	/* (RO) */
-#define   AS_STATUS			0x28	/* (RO) bit 0: a command is being carried out */
 
 /* Page tables: four levels of 512 entries of 8 bytes */
 #define MALI_PTE_TYPE			GENMASK_ULL(1, 0)

@@ -27,18 +27,11 @@ enum { PAGE_JOBS, PAGE_DATA, PAGE_OTHER, PAGE_TABLES, PAGES = PAGE_TABLES + 2 * 
 struct ctx {
 	struct gpu_model *gm;
 	u64 *pages[PAGES];
-	atomic_t irqs[3];
-	unsigned int requested;
+	struct gpu_model_test_irqs irqs;
 };
 
 extern const u32 blocks[3];	/* the interrupt blocks' registers, by enum mali_jm_irq */
 
-u32 rd(struct ctx *c, u32 reg);
-void wr(struct ctx *c, u32 reg, u32 val);
-u64 rd64(struct ctx *c, u32 reg);
-void wr64(struct ctx *c, u32 reg, u64 val);
-void settle(struct kunit *test);
-u64 counter(struct ctx *c, enum mali_jm_counter n);
 u64 *table(struct ctx *c, unsigned int as, unsigned int level);
 void map(struct ctx *c, unsigned int as, u64 va, phys_addr_t pa, u64 prot);
 void map_page(struct ctx *c, unsigned int as, u64 va, unsigned int page);
@@ -55,7 +48,6 @@ void run(struct kunit *test, unsigned int slot, u32 config, u64 va);
 u32 job_events(struct ctx *c);
 void clear_job_events(struct ctx *c);
 u32 status(struct ctx *c, unsigned int slot);
-void unmask(struct ctx *c);
 
 int ctx_init(struct kunit *test);
 void ctx_exit(struct kunit *test);

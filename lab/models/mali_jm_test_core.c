@@ -4,7 +4,6 @@
  */
 #include <linux/bitfield.h>
 #include <linux/gfp.h>
-#include <linux/interrupt.h>
 #include <linux/io.h>
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -16,50 +15,6 @@ const u32 blocks[3] = {
 	[MALI_IRQ_MMU] = MMU_INT,
 	[MALI_IRQ_GPU] = GPU_INT,
 };
-
-u32 rd(struct ctx *c, u32 reg)
-{
-	return gpu_model_readl(c->gm->window + reg);
-}
-
-void wr(struct ctx *c, u32 reg, u32 val)
-{
-	gpu_model_writel(val, c->gm->window + reg);
-}
-
-u64 rd64(struct ctx *c, u32 reg)
-{
-	return rd(c, reg) | (u64)rd(c, reg + 4) << 32;
-}
-
-void wr64(struct ctx *c, u32 reg, u64 val)
-{
-	wr(c, reg, lower_32_bits(val));
-	wr(c, reg + 4, upper_32_bits(val));
-}
-
-/* As the driver's hard handlers do: the line falls until the mask is written again. */
-static irqreturn_t handler(int irq, void *data)
-{
-	struct ctx *c = data;
-	unsigned int i = irq - c->gm->irqs[0].virq;
-
-	if (!rd(c, blocks[i] + GPU_MODEL_IRQ_STAT))
-		return IRQ_NONE;
-	wr(c, blocks[i] + GPU_MODEL_IRQ_MASK, 0);
-	atomic_inc(&c->irqs[i]);
-	return IRQ_HANDLED;
-}
-
-void settle(struct kunit *test)
-{
-	gpu_model_test_settle(test, ((struct ctx *)test->priv)->gm);
-}
-
-u64 counter(struct ctx *c, enum mali_jm_counter n)
-{
-	return READ_ONCE(c->gm->counters[n]);
-}
 
 u64 *table(struct ctx *c, unsigned int as, unsigned int level)
 {
@@ -167,22 +122,11 @@ u32 status(struct ctx *c, unsigned int slot)
 	return rd(c, JOB_SLOT(slot, JS_STATUS));
 }
 
-void unmask(struct ctx *c)
-{
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(blocks); i++)
-		wr(c, blocks[i] + GPU_MODEL_IRQ_MASK, ~0);
-}
-
 int ctx_init(struct kunit *test)
 {
-	struct gpu_model *gm = gpu_model_find("mali-jm");
+	struct gpu_model *gm = gpu_model_test_find(test, "mali-jm");
 	struct ctx *c;
 	unsigned int i;
-
-	if (!gm || gm->pdev->dev.driver)
-		kunit_skip(test, "needs the model, with no driver bound to it");
 
 	c = kunit_kzalloc(test, sizeof(*c), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, c);
@@ -196,10 +140,7 @@ int ctx_init(struct kunit *test)
 	memset64(c->pages[PAGE_DATA], POISON, PAGE_SIZE / 8);
 	memset64(c->pages[PAGE_OTHER], POISON, PAGE_SIZE / 8);
 
-	for (i = 0; i < ARRAY_SIZE(blocks); i++) {
-		KUNIT_ASSERT_EQ(test, request_irq(gm->irqs[i].virq, handler, 0, "mali_jm_test", c), 0);
-		c->requested++;
-	}
+	gpu_model_test_request_irqs(test, &c->irqs, gm, blocks);
 
 	wr(c, GPU_CMD, GPU_CMD_SOFT_RESET);
 	wr(c, GPU_INT + GPU_MODEL_IRQ_CLEAR, ~0);
@@ -218,11 +159,9 @@ void ctx_exit(struct kunit *test)
 
 	if (!c)
 		return;
-	for (i = 0; c->gm->desc->faults[i]; i++)
-		gpu_model_fault_plant(c->gm, i, 0, 0, 0);
+	gpu_model_test_unplant(c->gm);
 	wr(c, GPU_CMD, GPU_CMD_SOFT_RESET);
-	for (i = 0; i < c->requested; i++)
-		free_irq(c->gm->irqs[i].virq, c);
+	gpu_model_test_free_irqs(&c->irqs);
 	for (i = 0; i < PAGES; i++)
 		free_page((unsigned long)c->pages[i]);
 }

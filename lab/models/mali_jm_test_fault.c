@@ -15,7 +15,7 @@ static void planted_lose_interrupt(struct kunit *test)
 {
 	struct ctx *c = test->priv;
 	u64 before = fired(c, MALI_FAULT_LOSE_INTERRUPT);
-	atomic_t *seen = &c->irqs[MALI_IRQ_JOB];
+	atomic_t *seen = &c->irqs.seen[MALI_IRQ_JOB];
 
 	wr(c, JOB_INT + GPU_MODEL_IRQ_MASK, ~0);
 	job(c, 0, MALI_JOB_NULL, 0);

@@ -94,7 +94,7 @@ static void reset(struct kunit *test)
 	run(test, 1, 0, job_va(0));
 	start(c, 1, 0, job_va(0));
 	KUNIT_EXPECT_TRUE(test, gpu_model_fault_pending());
-	unmask(c);
+	gpu_model_test_unmask(&c->irqs);
 
 	wr(c, GPU_CMD, GPU_CMD_SOFT_RESET);
 	settle(test);
@@ -118,7 +118,7 @@ static void reset(struct kunit *test)
 static void interrupt_is_level_triggered(struct kunit *test)
 {
 	struct ctx *c = test->priv;
-	atomic_t *seen = &c->irqs[MALI_IRQ_GPU];
+	atomic_t *seen = &c->irqs.seen[MALI_IRQ_GPU];
 
 	wr(c, GPU_CMD, GPU_CMD_CLEAN_CACHES);
 	settle(test);
@@ -150,19 +150,19 @@ static void interrupt_of_each_block(struct kunit *test)
 {
 	struct ctx *c = test->priv;
 
-	unmask(c);
+	gpu_model_test_unmask(&c->irqs);
 	settle(test);
-	atomic_set(&c->irqs[MALI_IRQ_GPU], 0);
+	atomic_set(&c->irqs.seen[MALI_IRQ_GPU], 0);
 
 	job(c, 0, MALI_JOB_NULL, 0);
 	run(test, 0, 0, job_va(0));
-	KUNIT_EXPECT_EQ(test, atomic_read(&c->irqs[MALI_IRQ_JOB]), 1);
+	KUNIT_EXPECT_EQ(test, atomic_read(&c->irqs.seen[MALI_IRQ_JOB]), 1);
 
 	write64_job(c, 0, 0, VA_UNMAPPED, 1);
 	run(test, 1, 0, job_va(0));
-	KUNIT_EXPECT_EQ(test, atomic_read(&c->irqs[MALI_IRQ_JOB]), 1);
-	KUNIT_EXPECT_EQ(test, atomic_read(&c->irqs[MALI_IRQ_MMU]), 1);
-	KUNIT_EXPECT_EQ(test, atomic_read(&c->irqs[MALI_IRQ_GPU]), 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&c->irqs.seen[MALI_IRQ_JOB]), 1);
+	KUNIT_EXPECT_EQ(test, atomic_read(&c->irqs.seen[MALI_IRQ_MMU]), 1);
+	KUNIT_EXPECT_EQ(test, atomic_read(&c->irqs.seen[MALI_IRQ_GPU]), 0);
 }
 
 static void registers_unsupported(struct kunit *test)
