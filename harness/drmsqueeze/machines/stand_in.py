@@ -116,11 +116,11 @@ class StandIn:
         root = self.directory / "root"
         guests.install_programs(root, [(DROPBEAR, Path("bin/dropbear"))])
         for place, source in (("bin/board", BOARD), ("etc/dropbear/host_key", self.directory / "host_key"),
-                              ("root/.ssh/authorized_keys", self.directory / "id.pub"),
+                              ("var/lib/board/.ssh/authorized_keys", self.directory / "id.pub"),
                               ("lib/board/e1000.ko", build_network(guest.kernel) / "e1000.ko")):
             (root / place).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(source, root / place)
-        (root / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\n")
+        (root / "etc/passwd").write_text("root:x:0:0:root:/var/lib/board:/bin/sh\n")
         if target:
             (root / MARK).write_text("A stand-in board of drmsqueeze.\n")
         guests.pack(root, self.directory / "board.cpio")
