@@ -39,7 +39,7 @@ class BoardConsole:
         self._line = b""
         self._written = 0
         self._told: deque[bytes] = deque()
-        self._last: deque[bytes] = deque()
+        self._last = bytearray()
         self._lock = threading.Lock()
         self.bytes = 0
         """That came in all."""
@@ -116,9 +116,8 @@ class BoardConsole:
         if room > 0:
             self._written += os.write(log, data[:room] + (CUT if len(data) >= room else b""))
         with self._lock:
-            self._last.append(data)
-            while sum(map(len, self._last)) - len(self._last[0]) > LAST_BYTES:
-                self._last.popleft()
+            self._last += data
+            del self._last[:-LAST_BYTES]
         *whole, self._line = (self._line + data).split(b"\n")
         self._line = self._line[-LONGEST_LINE:]
         for line in whole:
@@ -143,7 +142,7 @@ class BoardConsole:
 
     def last_words(self) -> bytes:
         with self._lock:
-            return b"".join(self._last)[-LAST_BYTES:]
+            return bytes(self._last)
 
     def text(self) -> str:
         """What is kept of it."""
