@@ -23,6 +23,7 @@ namespace
 {
 
 constexpr int kExitError = 3;
+constexpr uint64_t kRingBytes = 16 << 20;
 constexpr const char *kWatchdog = "/dev/watchdog";
 
 std::string read_standard_input()
@@ -76,7 +77,7 @@ int start_detached(const DetachedOptions &options)
 		fmt::print(stderr, "drmsqueeze-agent: {}\n", reason);
 		return kExitError;
 	};
-	if (Status status = RingHost::lay_out(options.agent.ring, read_standard_input(), options.ring_bytes); !status)
+	if (Status status = RingHost::lay_out(options.agent.ring, read_standard_input(), kRingBytes); !status)
 		return complain(status.error().reason);
 	std::optional<HardwareWatchdog> watchdog;
 	std::string unarmed = "not asked for";
@@ -95,7 +96,6 @@ int start_detached(const DetachedOptions &options)
 		_exit(redirect(options.log) ? carry_out(options, watchdog) : kExitError);
 	}
 	nlohmann::json said{{"pid", child},
-			    {"boot_id", trimmed(*Root().read("/proc/sys/kernel/random/boot_id"))},
 			    {"watchdog", watchdog ? nlohmann::json(watchdog->description()) : nlohmann::json()},
 			    {"watchdog_reason", watchdog ? "" : unarmed}};
 	fmt::print("{}\n", said.dump());

@@ -16,12 +16,11 @@ struct DetachedOptions {
 	std::string console;         /* where records are told that nobody takes; empty: nowhere */
 	double console_after_s = 10; /* ... so long after they were written */
 	uint32_t watchdog_s = 0;     /* the hardware watchdog bites so long after the last record; 0: not armed */
-	uint64_t ring_bytes = 16 << 20;
 };
 
 /**
  * Reads the request from standard input, lays out the ring and carries the run out in the background. What was done is
- * printed as one line of JSON: `pid`, `boot_id`, `watchdog` (what it is, or null) and `watchdog_reason`. A process's
+ * printed as one line of JSON: `pid`, `watchdog` (what it is, or null) and `watchdog_reason`. A process's
  * exit status.
  */
 int start_detached(const DetachedOptions &options);

@@ -8,8 +8,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from drmsqueeze_results.witnesses import SIGNS
-
 from drmsqueeze import kernels, targets
 from drmsqueeze.errors import UsageError
 from drmsqueeze.journal import Journal
@@ -101,9 +99,6 @@ class _Follower:
             return "panic"
         return over
 
-    def _hang_seen(self) -> bool:
-        return any(SIGNS.get(kind) for kind, _ in self._journal.witnesses)
-
     def follow(self) -> str:
         """Until the agent said bye and a guest is off, or until there is nothing more to wait for."""
         while True:
@@ -135,7 +130,7 @@ class _Follower:
                 answered = self._take_evidence()
                 if not answered:
                     self._witness("console-silent", "no answer to sysrq")
-                return self._machine.silence(answered, self._hang_seen())
+                return self._machine.silence(answered)
             elif now - self.hello_at > self._limit_s:
                 self._take_evidence()
                 self._records.ask_to_stop()

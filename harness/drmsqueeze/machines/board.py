@@ -96,7 +96,7 @@ class BoardRun:
         while time.monotonic() < until and time.monotonic() - self.shown.heard_at < SYSRQ_QUIET_S:
             time.sleep(0.05)
 
-    def silence(self, answered: bool, hang_seen: bool) -> str:
+    def silence(self, answered: bool) -> str:
         try:
             look = self._there.look()
         except InfrastructureError:
@@ -175,8 +175,6 @@ class BoardSite:
         try:
             self._link.wait_up(first_wait_s)
             return self._there.look()
-        except HostKeyError:
-            raise
         except LinkError:
             if not self._board.power:
                 raise

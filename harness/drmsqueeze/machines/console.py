@@ -41,8 +41,6 @@ class BoardConsole:
         self._told: deque[bytes] = deque()
         self._last = bytearray()
         self._lock = threading.Lock()
-        self.bytes = 0
-        """That came in all."""
         self.heard_at = time.monotonic()
         self.answers = 0
         """How often the kernel has answered sysrq."""
@@ -111,7 +109,6 @@ class BoardConsole:
 
     def _take(self, data: bytes, log: int) -> None:
         self.heard_at = time.monotonic()
-        self.bytes += len(data)
         room = MOST_BYTES - self._written
         if room > 0:
             self._written += os.write(log, data[:room] + (CUT if len(data) >= room else b""))

@@ -54,7 +54,7 @@ class Machine(Protocol):
     def sysrq(self, keys: str) -> bool:
         """Send magic sysrq keys, and wait until what they print has ended; whether the kernel answered every one."""
 
-    def silence(self, answered: bool, hang_seen: bool) -> str:
+    def silence(self, answered: bool) -> str:
         """What its silence amounts to (`silent`, or that we do not hear it: `link-lost`); `answered`: sysrq was, just now."""
 
     def wait_for_end(self, limit_s: float) -> None:

@@ -20,7 +20,6 @@ ALIVE = """alive() { test -e "/proc/$1" && ! grep -q '^State:[[:space:]]*Z' "/pr
 LOOK = """read -r id </proc/sys/kernel/random/boot_id; echo "$id"; uname -r; uname -m; id -u
 if test -e /etc/drmsqueeze-target; then echo target; else echo none; fi
 if test -e "$1/restore.json"; then echo journal; else echo none; fi
-if test -e "$2"; then echo files; else echo none; fi
 ls /sys/fs/pstore 2>/dev/null
 exit 0"""
 PUT = 'mkdir -p "$1" "$3" && chmod 700 "$1" && cat >"$1/$2" && chmod 700 "$1/$2"'
@@ -51,7 +50,6 @@ class Look:
     target: bool
     journal: bool
     """Whether a run left knobs turned."""
-    files: bool
     pstore: frozenset[str]
 
 
@@ -68,11 +66,11 @@ class OnBoard:
 
     def look(self) -> Look:
         """Raises LinkError where it is not reached, InfrastructureError where it answers strangely."""
-        lines = self._link.output(script(LOOK, self._board.state, self._board.directory)).splitlines()
-        if len(lines) < 7:
+        lines = self._link.output(script(LOOK, self._board.state)).splitlines()
+        if len(lines) < 6:
             raise InfrastructureError(f"board {self._board.name} does not say what it is: {lines}")
-        boot_id, release, architecture, user, target, journal, files, *pstore = lines
-        return Look(boot_id, release, architecture, user == "0", target == "target", journal == "journal", files == "files", frozenset(pstore))
+        boot_id, release, architecture, user, target, journal, *pstore = lines
+        return Look(boot_id, release, architecture, user == "0", target == "target", journal == "journal", frozenset(pstore))
 
     def put_agent(self, program: Path) -> None:
         """Copy the agent over."""

@@ -54,10 +54,6 @@ class Received:
     def full(self) -> bool:
         return False
 
-    @property
-    def connected(self) -> bool:
-        return self._begun and self._process is not None
-
     def read(self, final: bool = False) -> Iterator[Record]:
         fresh = [*self._from_connection(), *self._from_console()]
         now = time.monotonic()

@@ -209,10 +209,6 @@ class StandIn:
         """Pull the network cable, or put it back."""
         _qmp(self.directory / "qmp", ("set_link", {"name": "net", "up": not unplugged}))
 
-    def cut_power(self) -> None:
-        """Somebody pulls the plug; the switch does not know."""
-        switch(self.directory, "off")
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The power switch, and what chooses the kernel of the next boot, as programs."""

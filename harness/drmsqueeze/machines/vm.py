@@ -234,7 +234,7 @@ class Vm:
         status = self.exit_status
         return None if status is None else "killed" if status < 0 else "poweroff-without-bye"
 
-    def silence(self, answered: bool, hang_seen: bool) -> str:
+    def silence(self, answered: bool) -> str:
         """Records come through memory that outlives the guest: where there are none, none were written."""
         return "silent"
 
