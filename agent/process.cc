@@ -11,6 +11,7 @@
 
 #include "agent/clock.h"
 #include "agent/root.h"
+#include "agent/tasks.h"
 #include "agent/unique_fd.h"
 
 namespace drmsqueeze
@@ -43,9 +44,10 @@ void set_oom_score_adj(int value)
 bool is_alive(pid_t pid)
 {
 	auto stat = Root().read("/proc/" + std::to_string(pid) + "/stat");
-	/* PID (COMM) STATE ..., and a COMM may hold anything (proc(5)). */
-	size_t end = stat ? stat->rfind(") ") : std::string::npos;
-	return end != std::string::npos && end + 2 < stat->size() && (*stat)[end + 2] != 'Z';
+	if (!stat)
+		return stat.error().code != ENOENT && stat.error().code != ESRCH;
+	char state = task_state(*stat);
+	return state != '?' && state != 'Z';
 }
 
 bool kill_and_reap(pid_t pid, int64_t limit_ns)

@@ -34,7 +34,10 @@ inline Result<pid_t> spawn(const char *comm, int oom_score_adj, const std::funct
 /** Best effort: lowering it needs CAP_SYS_RESOURCE. */
 void set_oom_score_adj(int value);
 
-/** Whether @pid is there and is no zombie: another process's child may never be reaped. */
+/**
+ * Whether @pid is there and is no zombie: another process's child may never be reaped. One that cannot be looked at, for
+ * there is no memory, is taken to be there.
+ */
 bool is_alive(pid_t pid);
 
 /** Kills @pid and reaps it; false when it was not gone after @limit_ns (a task that sleeps in the kernel). */
