@@ -40,6 +40,12 @@ nlohmann::json on_disk(const TaskMarks &marks)
 	return {{"path", marks.path()}, {"marked_before", marks.before()}};
 }
 
+std::string boot_id()
+{
+	auto text = Root().read(kBootId);
+	return text ? trimmed(*text) : "";
+}
+
 } // namespace
 
 Result<RestoreJournal> RestoreJournal::create(std::string file)
@@ -48,7 +54,7 @@ Result<RestoreJournal> RestoreJournal::create(std::string file)
 	std::filesystem::create_directories(std::filesystem::path(file).parent_path(), ignored);
 	if (std::filesystem::exists(file, ignored))
 		return Error{EBUSY, file + ": an earlier run was not put back; run drmsqueeze-agent --restore"};
-	return RestoreJournal(std::move(file));
+	return RestoreJournal(std::move(file), boot_id());
 }
 
 Result<RestoreJournal> RestoreJournal::load(std::string file, std::vector<std::string> &lost)
@@ -59,25 +65,26 @@ Result<RestoreJournal> RestoreJournal::load(std::string file, std::vector<std::s
 	auto document = nlohmann::json::parse(*text, nullptr, false);
 	if (!document.is_object() || document.value("schema", "") != kSchema || !document["knobs"].is_array())
 		return Error{EBADMSG, file + ": not a restore journal"};
-	RestoreJournal journal(std::move(file));
-	auto boot_id = Root().read(kBootId);
-	journal.rebooted_ = document.contains("boot_id") && boot_id && document["boot_id"] != trimmed(*boot_id);
+	RestoreJournal journal(std::move(file), boot_id());
+	/* Of an earlier boot: what is not there any more was not turned in this one. */
+	bool rebooted =
+		document.contains("boot_id") && !journal.boot_id_.empty() && document["boot_id"] != journal.boot_id_;
 	/* None of its cgroups and marked tasks are left then, and those of the same name are not ours. */
-	auto made = journal.rebooted_ ? nlohmann::json::array() : document.value("cgroups", nlohmann::json::array());
+	auto made = rebooted ? nlohmann::json::array() : document.value("cgroups", nlohmann::json::array());
 	for (const auto &entry : made)
 		journal.cgroups_.push_back(
 			{entry.value("path", ""), entry.value("control", ""), entry.value("saved", "")});
 	auto keep = [&](auto opened, const std::string &path) {
 		if (opened)
 			journal.changes_.emplace_back(std::move(*opened));
-		else if (opened.error().code != ENOENT || !(journal.rebooted_ || journal.may_be_gone(path)))
+		else if (opened.error().code != ENOENT || !(rebooted || journal.may_be_gone(path)))
 			lost.push_back(opened.error().reason);
 	};
 	for (const auto &entry : document["knobs"]) {
 		std::string path = entry.value("path", "");
 		bool of_tasks = entry.contains("marked_before") ||
 				(path.starts_with("/proc/") && !path.starts_with("/proc/sys/"));
-		if (journal.rebooted_ && of_tasks)
+		if (rebooted && of_tasks)
 			continue;
 		if (entry.contains("added")) {
 			keep(ListEntry::reopen(path, entry.value("added", "")), path);
@@ -213,8 +220,8 @@ Status RestoreJournal::save()
 	for (const MadeCgroup &cgroup : cgroups_)
 		made.push_back({{"path", cgroup.path}, {"control", cgroup.control}, {"saved", cgroup.saved}});
 	nlohmann::json document{{"schema", kSchema}, {"knobs", list}, {"cgroups", made}};
-	if (auto boot_id = Root().read(kBootId))
-		document["boot_id"] = trimmed(*boot_id);
+	if (!boot_id_.empty())
+		document["boot_id"] = boot_id_;
 	std::string text = document.dump(1) + "\n";
 
 	/* Renamed into place: a reader finds the old journal or the new one, never half of one. */

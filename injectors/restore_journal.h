@@ -62,7 +62,7 @@ private:
 	/* What there is to undo. Each has restore(), and a form on disk in restore_journal.cc. */
 	using Change = std::variant<Knob, ListEntry, TaskMarks>;
 
-	explicit RestoreJournal(std::string file) : file_(std::move(file)) {}
+	RestoreJournal(std::string file, std::string boot_id) : file_(std::move(file)), boot_id_(std::move(boot_id)) {}
 	/** Notes @change, on disk too, before it is made. */
 	Status note(Change change);
 	Status save();
@@ -70,13 +70,12 @@ private:
 	void forget_when_done();
 
 	std::string file_;
+	std::string boot_id_; /* empty where the kernel does not say it */
 	std::vector<Change> changes_;
 	std::vector<MadeCgroup> cgroups_;
 	std::vector<std::string> failed_;
 	bool on_disk_ = false;
 	bool incomplete_ = false; /* the file names knobs that could not be opened */
-	bool rebooted_ =
-		false; /* the file is of an earlier boot: what is not there any more was not turned in this one */
 };
 
 } // namespace drmsqueeze
