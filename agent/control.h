@@ -9,6 +9,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "agent/result.h"
+
 namespace drmsqueeze
 {
 
@@ -56,6 +58,7 @@ struct Control {
 
 	/** Keeps the first error only. */
 	void fail(int code, std::string_view reason);
+	void fail(const Error &error) { fail(error.code, error.reason); }
 	bool failed() const { return error_code.load() != 0; }
 };
 

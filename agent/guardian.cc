@@ -71,23 +71,17 @@ public:
 	void run()
 	{
 		static_cast<void>(leaks_.begin()); /* an error stands in its report */
-		if (Status status = set_detectors(seat_.root, request_.detectors_s, journal_); !status) {
-			control_.fail(status.error().code, status.error().reason);
+		if (Status status = prepare(); !status) {
+			control_.fail(status.error());
 			release();
 			return;
 		}
-		for (auto &injector : injectors_)
-			if (Status status = injector->prepare(seat_); !status) {
-				control_.fail(status.error().code, status.error().reason);
-				release();
-				return;
-			}
 		uint32_t slots = 0;
 		for (const auto &stressor : stressors_)
 			slots += stressor->clients() * stressor->slots_per_client();
 		auto table = JobTable::create(slots, &control_, recorder_);
 		if (!table)
-			return control_.fail(table.error().code, table.error().reason);
+			return control_.fail(table.error());
 		auto supervisor = spawn("drmsq-superv", kNeverOomKilled, [&] {
 			Supervisor(request_, driver_, stressors_, recorder_, control_, *table, seat_.client_cgroup,
 				   sampled())
@@ -95,7 +89,7 @@ public:
 			return 0;
 		});
 		if (!supervisor)
-			return control_.fail(supervisor.error().code, supervisor.error().reason);
+			return control_.fail(supervisor.error());
 		supervisor_ = *supervisor;
 		mlockall(MCL_CURRENT | MCL_FUTURE);
 
@@ -183,6 +177,16 @@ private:
 		static_cast<void>(leaks_.end(limit, meanwhile)); /* an error stands in its report */
 	}
 
+	Status prepare()
+	{
+		if (Status status = set_detectors(seat_.root, request_.detectors_s, journal_); !status)
+			return status;
+		for (auto &injector : injectors_)
+			if (Status status = injector->prepare(seat_); !status)
+				return status;
+		return {};
+	}
+
 	std::vector<SampledFile> sampled() const
 	{
 		std::vector<SampledFile> all;
@@ -234,7 +238,7 @@ private:
 		seat_.intensity = wanted;
 		for (auto &injector : injectors_)
 			if (Status status = injector->adjust(seat_); !status)
-				control_.fail(status.error().code, status.error().reason);
+				control_.fail(status.error());
 	}
 
 	void child_died(pid_t pid)
@@ -257,7 +261,7 @@ private:
 			for (auto &injector : injectors_) {
 				Status status = (*injector.*step)(seat_);
 				if (!status) {
-					control_.fail(status.error().code, status.error().reason);
+					control_.fail(status.error());
 					control_.arming.store(Arming::failed);
 					return;
 				}
@@ -335,12 +339,12 @@ int run_request(const std::string &journal_file, const Recorder &recorder, Contr
 		throw ScenarioError("/scenario/target/driver", request.driver, "a driver that the agent knows");
 	auto journal = RestoreJournal::create(journal_file);
 	if (!journal) {
-		control.fail(journal.error().code, journal.error().reason);
+		control.fail(journal.error());
 		return kExitError;
 	}
 	Guardian guardian(request, *driver, recorder, control, std::move(*journal));
 	if (Status status = guardian.plan(); !status) {
-		control.fail(status.error().code, status.error().reason);
+		control.fail(status.error());
 		return kExitError;
 	}
 	guardian.run();

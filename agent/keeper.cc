@@ -115,7 +115,7 @@ int run_agent(const AgentOptions &options)
 		exit_status = WIFEXITED(status) ? WEXITSTATUS(status)
 						: stand_in(*recorder, *control, options.journal, WTERMSIG(status));
 	} else {
-		control->fail(guardian.error().code, guardian.error().reason);
+		control->fail(guardian.error());
 	}
 	/* The ring holds 72 bytes of the reason; the console has all of it. */
 	if (control->failed())

@@ -74,7 +74,7 @@ Supervisor::Supervisor(const Request &request, const Driver &driver, std::vector
 void Supervisor::run()
 {
 	if (Status status = set_up(); !status)
-		control_.fail(status.error().code, status.error().reason);
+		control_.fail(status.error());
 	else
 		wait_for_arming();
 	if (!control_.failed()) {
