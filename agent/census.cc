@@ -85,6 +85,8 @@ std::map<std::string, int64_t> counters_of(std::string_view vmstat)
 	return counters;
 }
 
+} // namespace
+
 /* Lines "count: N" below "pagesets". */
 int64_t pages_in_cpu_lists(std::string_view zoneinfo)
 {
@@ -99,8 +101,6 @@ int64_t pages_in_cpu_lists(std::string_view zoneinfo)
 	}
 	return pages;
 }
-
-} // namespace
 
 /*
  * Lines "NAME active_objs num_objs objsize objperslab pagesperslab : tunables LIMIT BATCH SHARED : slabdata
@@ -131,15 +131,15 @@ int64_t count_slabs(std::string_view slabinfo, Census &census)
 	return pages;
 }
 
-void count_pages(std::string_view vmstat, std::string_view zoneinfo, int64_t slab_pages, Census &census)
+void count_pages(const Pages &pages, int64_t slab_pages, Census &census)
 {
-	auto counters = counters_of(vmstat);
-	int64_t known = counters["nr_free_pages"] + pages_in_cpu_lists(zoneinfo) - counters["nr_shmem"];
+	auto counters = counters_of(pages.vmstat);
+	int64_t known = counters["nr_free_pages"] + pages.in_cpu_lists - counters["nr_shmem"];
 	for (const PageKind &kind : kPageKinds) {
-		int64_t pages = counters[kind.counter] / kind.divisor;
-		known += pages;
+		int64_t count = counters[kind.counter] / kind.divisor;
+		known += count;
 		if (kind.name)
-			census[kind.name] = pages;
+			census[kind.name] = count;
 	}
 	census["pages other"] = -known;
 	census["pages large kmalloc"] =
@@ -147,24 +147,29 @@ void count_pages(std::string_view vmstat, std::string_view zoneinfo, int64_t sla
 	census["pins"] = counters["nr_foll_pin_acquired"] - counters["nr_foll_pin_released"];
 }
 
-Result<PageTexts> read_between_moves(const std::function<Result<std::string>()> &read_zoneinfo,
-				     const std::function<Result<std::string>()> &read_vmstat)
+Result<Pages> read_between_moves(const std::function<Result<std::string>()> &read_zoneinfo,
+				 const std::function<Result<std::string>()> &read_vmstat)
 {
 	/* The kernel moves pages once a second (vmstat_work, sysctl_stat_interval); two tries have always been enough.
 	 */
 	constexpr int kTries = 20;
-	auto zoneinfo = read_zoneinfo();
-	for (int i = 0; zoneinfo && i < kTries; i++) {
+	auto count = [&]() -> Result<int64_t> {
+		auto zoneinfo = read_zoneinfo();
+		if (!zoneinfo)
+			return zoneinfo.error();
+		return pages_in_cpu_lists(*zoneinfo);
+	};
+	auto before = count();
+	for (int i = 0; before && i < kTries; i++) {
 		auto vmstat = read_vmstat();
 		if (!vmstat)
 			return vmstat.error();
-		int64_t before = pages_in_cpu_lists(*zoneinfo);
-		zoneinfo = read_zoneinfo();
-		if (zoneinfo && pages_in_cpu_lists(*zoneinfo) == before)
-			return PageTexts{std::move(*zoneinfo), std::move(*vmstat)};
+		auto after = count();
+		if (after && *after == *before)
+			return Pages{*after, std::move(*vmstat)};
+		before = after;
 	}
-	return zoneinfo ? Error{EAGAIN, "/proc/zoneinfo: free pages move between lists all the time"}
-			: zoneinfo.error();
+	return before ? Error{EAGAIN, "/proc/zoneinfo: free pages move between lists all the time"} : before.error();
 }
 
 /* The last line: "Total N objects, M bytes". */
@@ -207,7 +212,7 @@ Result<Census> CensusTaker::take() const
 	if (!pages)
 		return pages.error();
 	int64_t slab_pages = count_slabs(*slabinfo, census);
-	count_pages(pages->vmstat, pages->zoneinfo, slab_pages, census);
+	count_pages(*pages, slab_pages, census);
 	if (auto bufinfo = root_.read(kBufinfo))
 		count_dmabufs(*bufinfo, census);
 	return census;

@@ -47,8 +47,8 @@ private:
 /* The parts, for tests. */
 
 /** What count_pages() counts from. */
-struct PageTexts {
-	std::string zoneinfo;
+struct Pages {
+	int64_t in_cpu_lists;
 	std::string vmstat;
 };
 
@@ -57,10 +57,11 @@ struct PageTexts {
  * (decay_pcp_high(), mm/page_alloc.c, moves hundreds), so they are read until the lists are as long after as before.
  * EAGAIN where that never comes to be.
  */
-Result<PageTexts> read_between_moves(const std::function<Result<std::string>()> &read_zoneinfo,
-				     const std::function<Result<std::string>()> &read_vmstat);
+Result<Pages> read_between_moves(const std::function<Result<std::string>()> &read_zoneinfo,
+				 const std::function<Result<std::string>()> &read_vmstat);
 int64_t count_slabs(std::string_view slabinfo, Census &census); /* the pages of all slabs */
-void count_pages(std::string_view vmstat, std::string_view zoneinfo, int64_t slab_pages, Census &census);
+int64_t pages_in_cpu_lists(std::string_view zoneinfo);
+void count_pages(const Pages &pages, int64_t slab_pages, Census &census);
 void count_dmabufs(std::string_view bufinfo, Census &census);
 
 /** One thing that there is more of. */

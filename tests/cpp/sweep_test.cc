@@ -106,8 +106,9 @@ TEST(Census, PagesWithoutACounterAreWhatIsMissing)
 {
 	Census before;
 	Census after;
-	count_pages(vmstat(90, 30, 5), kZones, 16, before);
-	count_pages(vmstat(80, 33, 8), kZones, 16, after); /* 3 went to shmem, 7 to nobody knows */
+	count_pages({pages_in_cpu_lists(kZones), vmstat(90, 30, 5)}, 16, before);
+	count_pages({pages_in_cpu_lists(kZones), vmstat(80, 33, 8)}, 16,
+		    after); /* 3 went to shmem, 7 to nobody knows */
 	EXPECT_EQ(before["pins"], 2);
 	EXPECT_EQ(before["pages large kmalloc"], 4);
 	EXPECT_EQ(after["pages other"] - before["pages other"], 7);
@@ -136,7 +137,7 @@ TEST(Census, PagesThatMoveBetweenListsAreCountedOnce)
 		if (!read)
 			return int64_t{read.error().code};
 		Census census;
-		count_pages(read->vmstat, read->zoneinfo, 0, census);
+		count_pages(*read, 0, census);
 		return census["pages other"];
 	};
 	int64_t at_rest = count(0);
