@@ -20,6 +20,7 @@ int main(int argc, char **argv)
 	AgentOptions &options = detached.agent;
 	bool send = false;
 	uint64_t from = 1;
+	pid_t agent = getpid(); /* never gone */
 	bool calibrate = false;
 	double pace_s = 0;
 	bool await = false;
@@ -36,6 +37,7 @@ int main(int argc, char **argv)
 		       "with --start: the hardware watchdog bites so many seconds after the last record")
 		->check(CLI::Range(0U, 86400U));
 	app.add_option("--from", from, "with --send-records: the first sequence number that is wanted");
+	app.add_option("--agent", agent, "with --send-records: ends once this process, which writes them, is gone");
 	auto *modes = app.add_option_group("instead of a run");
 	modes->add_flag("--calibrate", calibrate, "print nanoseconds of a fixed piece of work");
 	modes->add_option("--pace", pace_s, "the same, on all CPUs and on the average of so many seconds")
@@ -68,7 +70,7 @@ int main(int argc, char **argv)
 	if (!detached.log.empty())
 		return start_detached(detached);
 	if (send)
-		return send_records(options.ring, from, STDIN_FILENO, STDOUT_FILENO);
+		return send_records(options.ring, from, agent, STDIN_FILENO, STDOUT_FILENO);
 	if (put_back)
 		return restore(options);
 	if (capabilities) {

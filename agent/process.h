@@ -35,8 +35,8 @@ inline Result<pid_t> spawn(const char *comm, int oom_score_adj, const std::funct
 void set_oom_score_adj(int value);
 
 /**
- * Whether @pid is there and is no zombie: another process's child may never be reaped. One that cannot be looked at, for
- * there is no memory, is taken to be there.
+ * Whether @pid is there and is no zombie: another process's child may never be reaped. One that cannot be looked at,
+ * for there is no memory, is taken to be there.
  */
 bool is_alive(pid_t pid);
 

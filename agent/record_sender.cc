@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "agent/clock.h"
 #include "agent/process.h"
 #include "agent/ring_host.h"
 
@@ -21,6 +22,8 @@ namespace
 constexpr int kExitError = 3;
 constexpr int kPollMs = 20;
 constexpr size_t kBatch = 128;
+/* What the agent leaves behind may still put things back, and write of it. */
+constexpr int64_t kAfterAgentNs = 5 * kNsPerS;
 
 bool write_all(int out, const char *from, size_t bytes)
 {
@@ -73,7 +76,7 @@ private:
 
 } // namespace
 
-int send_records(const std::string &file, uint64_t from, int in, int out)
+int send_records(const std::string &file, uint64_t from, pid_t agent, int in, int out)
 {
 	set_oom_score_adj(kNeverOomKilled);
 	auto ring = RingHost::open(file);
@@ -85,12 +88,16 @@ int send_records(const std::string &file, uint64_t from, int in, int out)
 	static std::array<Record, kBatch> batch;
 	Acknowledgements acknowledgements(in);
 	mlockall(MCL_CURRENT | MCL_FUTURE);
-	for (;;) {
+	for (int64_t heard_ns = now_ns();;) {
 		size_t count = 0;
 		while (count < batch.size() && ring->take(batch[count]))
 			count++;
 		if (count && !write_all(out, reinterpret_cast<const char *>(batch.data()), count * sizeof(Record)))
 			return kExitError;
+		if (count)
+			heard_ns = now_ns();
+		else if (now_ns() - heard_ns > kAfterAgentNs && !is_alive(agent))
+			return 0;
 		if (!acknowledgements.read(*ring, count == batch.size() ? 0 : kPollMs))
 			return 0;
 	}

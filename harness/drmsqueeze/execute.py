@@ -125,7 +125,7 @@ class _Follower:
             elif self.hello_at is None:
                 if now - self._machine.started > self._boot_limit_s:
                     return "boot-timeout"
-            elif now - self._heard_at > self._silent_s:
+            elif now - self._heard_at > self._silent_s or self._machine.deserted:
                 self._witness("heartbeat-lost")
                 answered = self._take_evidence()
                 if not answered:

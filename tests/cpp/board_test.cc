@@ -96,7 +96,7 @@ std::string sent(const std::string &file, uint64_t from, const std::vector<uint6
 	pid_t child = fork();
 	if (child == 0) {
 		close(in[1]);
-		_exit(send_records(file, from, in[0], out[1]));
+		_exit(send_records(file, from, getppid(), in[0], out[1]));
 	}
 	close(in[0]);
 	close(out[1]);

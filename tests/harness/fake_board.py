@@ -27,7 +27,7 @@ changed=$(printf '%s' "$last" | sed -e 's#/proc/sys/kernel/random/boot_id#{root}
 exec sh -c "exec $changed"
 """
 AGENT = """#!{python}
-import json, os, sys, time
+import json, os, select, sys, time
 root, words = "{root}", sys.argv[1:]
 open(root + "/agent-calls", "a").write(json.dumps(words) + "\\n")
 if "--start" in words:
@@ -48,8 +48,10 @@ elif "--send-records" in words:
     data = open(root + "/records", "rb").read()
     sys.stdout.buffer.write(data[(first - 1) * 128:])
     sys.stdout.flush()
-    while os.read(0, 4096):
-        pass
+    agent = "/proc/" + words[words.index("--agent") + 1] + "/stat"
+    while os.path.exists(agent) and open(agent).read().rpartition(") ")[2][0] != "Z":
+        if select.select([0], [], [], 0.05)[0] and not os.read(0, 4096):
+            break
 elif "--restore" in words:
     if os.path.exists(root + "/stuck"):
         sys.exit("drmsqueeze-agent: not restored: /a/knob")

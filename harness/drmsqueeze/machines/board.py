@@ -59,6 +59,10 @@ class BoardRun:
             return "rebooted"
         return None
 
+    @property
+    def deserted(self) -> bool:
+        return self.records is not None and self.records.deserted
+
     def panics(self) -> list[str]:
         if self.shown and self.shown.panicked_at and not self._said_panic:
             self._said_panic = True

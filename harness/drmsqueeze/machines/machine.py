@@ -45,6 +45,10 @@ class Machine(Protocol):
     def over(self) -> str | None:
         """None while more may come from it; else how it ended where neither a bye nor a panic tells (an `ended` of facts.json)."""
 
+    @property
+    def deserted(self) -> bool:
+        """Whether no agent is there any more, as far as is known, and all that it said has been read: it will stay silent."""
+
     def panics(self) -> list[str]:
         """What it newly told of a panic by another way than its console."""
 

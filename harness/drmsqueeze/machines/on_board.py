@@ -23,9 +23,8 @@ if test -e "$1/restore.json"; then echo journal; else echo none; fi
 ls /sys/fs/pstore 2>/dev/null
 exit 0"""
 PUT = 'mkdir -p "$1" "$3" && chmod 700 "$1" && cat >"$1/$2" && chmod 700 "$1/$2"'
-CONNECT = f"""{ALIVE}read -r id </proc/sys/kernel/random/boot_id
-if alive "$1"; then state=alive; else state=gone; fi
-echo "{BEGIN.decode()}$id $state"; exec "$2/drmsqueeze-agent" --send-records --ring "$2/ring" --from "$3" """
+CONNECT = f"""read -r id </proc/sys/kernel/random/boot_id
+echo "{BEGIN.decode()}$id"; exec "$2/drmsqueeze-agent" --send-records --ring "$2/ring" --agent "$1" --from "$3" """
 END = f"""{ALIVE}kill -TERM "$1" 2>/dev/null
 for _ in 1 2 3 4 5 6 7 8 9 10; do if alive "$1"; then sleep 1; else break; fi; done
 if alive "$1"; then kill -KILL "$1"; sleep 1; fi

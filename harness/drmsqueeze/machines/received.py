@@ -14,9 +14,11 @@ from drmsqueeze.ring import RECORD_SIZE, Kind, Record, unpack
 
 FILE = "records.bin"
 BEGIN = b"drmsqueeze-records: "
-"""What stands before the records of a connection: this, the boot id, and whether the agent lives (board.py)."""
+"""What stands before the records of a connection: this, and the boot id (on_board.py)."""
 STOP = 0xFFFFFFFFFFFFFFFF
 RETRY_S = 3.0
+# From the end of what it brings to the end of a connection's program.
+ENDS_S = 1.0
 # A record that came over the console may be behind one that is still under way over ssh.
 GAP_S = 2.0
 
@@ -46,7 +48,8 @@ class Received:
         self.bye = False
         self.boot_id: str | None = None
         """The machine's, as it was said when the connection was last made."""
-        self.agent_lives = True
+        self.deserted = False
+        """Whether the agent is gone, and all has come that it left."""
         self.connections = 0
         self.by_console = 0
 
@@ -106,6 +109,8 @@ class Received:
             self._buffer += data
         records = self._cut()
         if over:
+            with suppress(subprocess.TimeoutExpired):  # a sender that ends well, unasked, says that no agent writes any more
+                self.deserted = self._process.wait(ENDS_S) == 0 and self._begun
             self._hang_up()
         return records
 
@@ -116,8 +121,7 @@ class Received:
             if at < 0 or b"\n" not in self._buffer[at:]:
                 return []
             line, _, self._buffer = self._buffer[at:].partition(b"\n")
-            words = line[len(BEGIN):].decode(errors="replace").split()
-            self.boot_id, self.agent_lives = words[0] if words else None, "alive" in words[1:]
+            self.boot_id = line[len(BEGIN):].decode(errors="replace").strip() or None
             self._begun = True
             self.connections += 1
         whole = len(self._buffer) // RECORD_SIZE * RECORD_SIZE

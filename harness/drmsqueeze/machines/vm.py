@@ -234,6 +234,10 @@ class Vm:
         status = self.exit_status
         return None if status is None else "killed" if status < 0 else "poweroff-without-bye"
 
+    @property
+    def deserted(self) -> bool:
+        return False  # the guest powers off then
+
     def silence(self, answered: bool) -> str:
         """Records come through memory that outlives the guest: where there are none, none were written."""
         return "silent"
