@@ -3,7 +3,7 @@
 
 import copy
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
@@ -47,7 +47,7 @@ def _expected(error: jsonschema.ValidationError) -> str:
     return words[rule]() if rule in words else error.message
 
 
-def problems(error: jsonschema.ValidationError, file: str) -> list[str]:
+def _problems(error: jsonschema.ValidationError, file: str) -> list[str]:
     """What is wrong, a sentence each: the file, the JSON pointer, what was found and what was expected."""
     pointer = "".join(f"/{part}" for part in error.absolute_path)
     if error.validator == "additionalProperties" and isinstance(error.instance, dict):
@@ -118,9 +118,39 @@ def _contradictions(document: dict[str, Any]) -> Iterator[str]:
                 yield f"/expect/{kernel}/{name}: found [{least}, {most}]; expected [fewest, most]"
 
 
-def no_nan(word: str) -> float:
+def _no_nan(word: str) -> float:
     """For json.loads(): refuses NaN and Infinity, which it takes by itself."""
     raise ValueError(f"{word} is no JSON")
+
+
+def checked(text: str, file: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """What this JSON says, where it keeps to a schema; `file` is named in messages.
+
+    Raises UsageError that names the file, the JSON pointer, what was found and what was expected, for every problem at once.
+    """
+    try:
+        document = json.loads(text, parse_constant=_no_nan)
+    except json.JSONDecodeError as error:
+        raise UsageError(f"{file}:{error.lineno}:{error.colno}: not JSON: {error.msg}") from None
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{file}: not JSON: {error}") from None
+    errors = sorted(jsonschema.Draft202012Validator(schema).iter_errors(document), key=lambda e: [str(part) for part in e.absolute_path])
+    refuse(problem for error in errors for problem in _problems(error, file))
+    return document  # type: ignore[no-any-return]
+
+
+def refuse(problems: Iterable[str]) -> None:
+    """Raises UsageError with these sentences, where there are any."""
+    if found := list(problems):
+        raise UsageError("\n".join(found))
+
+
+def read_text(path: Path) -> str:
+    """Raises UsageError for a file that cannot be read."""
+    try:
+        return path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: cannot be read: {error}") from None
 
 
 @dataclass(frozen=True)
@@ -175,29 +205,12 @@ class Scenario:
 
 
 def parse(text: str, file: str) -> Scenario:
-    """A scenario from its text; `file` is named in messages.
-
-    Raises UsageError that names the file, the JSON pointer, what was found and what was expected, for every problem at once.
-    """
-    try:
-        document = json.loads(text, parse_constant=no_nan)
-    except json.JSONDecodeError as error:
-        raise UsageError(f"{file}:{error.lineno}:{error.colno}: not JSON: {error.msg}") from None
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"{file}: not JSON: {error}") from None
-    validator = jsonschema.Draft202012Validator(rules())
-    errors = sorted(validator.iter_errors(document), key=lambda e: [str(part) for part in e.absolute_path])
-    if errors:
-        raise UsageError("\n".join(problem for error in errors for problem in problems(error, file)))
-    if wrong := [f"{file}: {problem}" for problem in _contradictions(_resolve(document))]:
-        raise UsageError("\n".join(wrong))
+    """A scenario from its text. Raises UsageError as `checked` does."""
+    document = checked(text, file, rules())
+    refuse(f"{file}: {problem}" for problem in _contradictions(_resolve(document)))
     return Scenario(document)
 
 
 def load(path: Path) -> Scenario:
     """A scenario from a file. Raises UsageError as `parse` does, and for a file that cannot be read."""
-    try:
-        text = path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read: {error}") from None
-    return parse(text, str(path))
+    return parse(read_text(path), str(path))

@@ -8,10 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import jsonschema
-
-from drmsqueeze.errors import UsageError
-from drmsqueeze.scenario import fill, no_nan, problems
+from drmsqueeze.scenario import checked, fill, read_text, refuse
 
 SCHEMA = Path(__file__).parents[1] / "board.schema.json"
 RUNNING = "running"
@@ -95,25 +92,13 @@ def _contradictions(document: dict[str, Any]) -> Iterator[str]:
 
 
 def parse(text: str, file: str, base: Path = Path(".")) -> BoardFile:
-    """A board from its description; `file` is named in messages, `base` is what paths are relative to.
-
-    Raises UsageError that names the file, the JSON pointer, what was found and what was expected, for every problem at once.
-    """
-    try:
-        document = json.loads(text, parse_constant=no_nan)
-    except json.JSONDecodeError as error:
-        raise UsageError(f"{file}:{error.lineno}:{error.colno}: not JSON: {error.msg}") from None
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"{file}: not JSON: {error}") from None
-    errors = sorted(jsonschema.Draft202012Validator(rules()).iter_errors(document), key=lambda e: [str(part) for part in e.absolute_path])
-    if errors:
-        raise UsageError("\n".join(problem for error in errors for problem in problems(error, file)))
+    """A board from its description; `base` is what paths are relative to. Raises UsageError as for a scenario."""
+    document = checked(text, file, rules())
     properties = rules()["properties"]
     for part, properties_of in ((document, properties), (document["ssh"], properties["ssh"]["properties"]),
                                 (document.setdefault("limits_s", {}), properties["limits_s"]["properties"])):
         fill(part, properties_of)
-    if found := [f"{file}: {problem}" for problem in _contradictions(document)]:
-        raise UsageError("\n".join(found))
+    refuse(f"{file}: {problem}" for problem in _contradictions(document))
 
     def path(name: str) -> Path | None:
         return (base / Path(document["ssh"][name]).expanduser()).absolute() if name in document["ssh"] else None
@@ -138,8 +123,4 @@ def _is_tcp(place: str) -> bool:
 
 def load(path: Path) -> BoardFile:
     """A board from its file. Raises UsageError as `parse` does, and for a file that cannot be read."""
-    try:
-        text = path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read: {error}") from None
-    return parse(text, str(path), path.absolute().parent)
+    return parse(read_text(path), str(path), path.absolute().parent)
