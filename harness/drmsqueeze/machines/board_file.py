@@ -106,7 +106,7 @@ def parse(text: str, file: str, base: Path = Path(".")) -> BoardFile:
     console = document.get("console")
     if console:
         console["pause"] = console.pop("break", None)
-        if "socket" in console and not _is_tcp(console["socket"]):
+        if "socket" in console and not tcp(console["socket"]):
             console["socket"] = str((base / console["socket"]).absolute())
     ssh = document["ssh"]
     return BoardFile(
@@ -116,9 +116,10 @@ def parse(text: str, file: str, base: Path = Path(".")) -> BoardFile:
         document["models"], document["directory"], document["state"], document["watchdog"])
 
 
-def _is_tcp(place: str) -> bool:
-    host, colon, port = place.rpartition(":")
-    return bool(host and colon and port.isdigit() and "/" not in host)
+def tcp(place: str) -> tuple[str, int] | None:
+    """The host and the port of HOST:PORT; None for the path of a Unix socket."""
+    host, _, port = place.rpartition(":")
+    return (host, int(port)) if host and port.isdecimal() and "/" not in host else None
 
 
 def load(path: Path) -> BoardFile:

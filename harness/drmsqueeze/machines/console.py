@@ -15,7 +15,7 @@ import tty
 from collections import deque
 from pathlib import Path
 
-from drmsqueeze.machines.board_file import Console
+from drmsqueeze.machines.board_file import Console, tcp
 
 RECORD = re.compile(rb"drmsqueeze-record: ([A-Za-z0-9+/]*={0,2})\r?$")
 RECORD_SIZE = 128
@@ -60,9 +60,9 @@ class BoardConsole:
             termios.tcsetattr(fd, termios.TCSANOW, attributes)
             return fd
         if self._how.socket:
-            host, _, port = self._how.socket.rpartition(":")
-            line = socket.create_connection((host, int(port))) if host and port.isdigit() else socket.socket(socket.AF_UNIX)
-            if line.family == socket.AF_UNIX:
+            place = tcp(self._how.socket)
+            line = socket.create_connection(place) if place else socket.socket(socket.AF_UNIX)
+            if not place:
                 line.connect(self._how.socket)
             self._kept = [line]
             return os.dup(line.fileno())
