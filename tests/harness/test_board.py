@@ -99,7 +99,7 @@ def test_a_stranger_is_refused_at_once(fake: FakeBoard, tmp_path: Path) -> None:
     assert run.verdict.reason_code == "infrastructure" and "host key" in run.verdict.reasons[0]
     assert not (fake.root / "power").exists(), "its power is not ours to cut"
     with pytest.raises(HostKeyError):
-        SshLink(fake.board()).wait_up(60)
+        SshLink(fake.board()).wait_up(60, ["true"])
     assert "StrictHostKeyChecking=yes" in fake.argv.splitlines()
 
 
@@ -109,7 +109,7 @@ def test_a_connection_that_breaks_is_made_again(fake: FakeBoard, tmp_path: Path)
 
     def watch(machine: boards.BoardRun, journal: Any) -> None:
         nonlocal broken
-        if journal.intents == 2 and not broken and machine.records and machine.records._process:
+        if journal.intents == 2 and not broken and machine.records._process:
             broken = True
             fake.say(*WELL)
             machine.records._process.kill()
@@ -126,7 +126,7 @@ def test_a_board_that_we_do_not_hear_hangs_not(fake: FakeBoard, tmp_path: Path, 
     fake.say(*records)
 
     def watch(machine: boards.BoardRun, journal: Any) -> None:
-        if journal.intents == 2 and machine.records and machine.records._process:
+        if journal.intents == 2 and machine.records._process:
             fake.set("unplugged")
             machine.records._process.kill()
 
@@ -144,7 +144,7 @@ def test_a_board_that_resets_itself(fake: FakeBoard, tmp_path: Path, records: li
 
     def watch(machine: boards.BoardRun, journal: Any) -> None:
         nonlocal done
-        if journal.intents == 2 and not done and machine.records and machine.records._process:
+        if journal.intents == 2 and not done and machine.records._process:
             done = True
             fake.reboots()
             (fake.root / "pstore" / "dmesg-new").write_text("last words")
@@ -200,7 +200,7 @@ def test_a_board_that_stays_away_is_taken_out(fake: FakeBoard, tmp_path: Path) -
     fake.say(*JOBS)
 
     def watch(machine: boards.BoardRun, journal: Any) -> None:
-        if journal.intents == 2 and machine.records and machine.records._process:
+        if journal.intents == 2 and machine.records._process:
             fake.set("unplugged")
             machine.records._process.kill()
 

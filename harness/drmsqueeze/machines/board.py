@@ -42,26 +42,21 @@ class BoardRun:
 
     powers_off = False
 
-    def __init__(self, board: BoardFile, link: SshLink, there: OnBoard, console: BoardConsole | None, boot_id: str, agent: int) -> None:
-        self._board, self._link, self._there = board, link, there
-        self.shown, self._boot_id, self.agent = console, boot_id, agent
-        self.records: Received | None = None
-        self.started = time.monotonic()
+    def __init__(self, there: OnBoard, console: BoardConsole | None, boot_id: str, agent: int, records: Received, started: float) -> None:
+        self._there, self.shown, self._boot_id, self._agent = there, console, boot_id, agent
+        self.records, self.started = records, started
         self._said_panic = False
-        self.log = ""
 
     @property
     def over(self) -> str | None:
-        shown, records = self.shown, self.records
-        if shown and shown.panicked_at and time.monotonic() - shown.panicked_at > PANIC_PRINTS_S:
-            return "rebooted"
-        if records and records.boot_id not in (None, self._boot_id):
+        panicked_at = self.shown.panicked_at if self.shown else None
+        if panicked_at and time.monotonic() - panicked_at > PANIC_PRINTS_S or self.records.boot_id not in (None, self._boot_id):
             return "rebooted"
         return None
 
     @property
     def deserted(self) -> bool:
-        return self.records is not None and self.records.deserted
+        return self.records.deserted
 
     def panics(self) -> list[str]:
         if self.shown and self.shown.panicked_at and not self._said_panic:
@@ -70,7 +65,7 @@ class BoardRun:
         return []
 
     def console(self) -> str:
-        return (self.shown.text() if self.shown else "") + self.log
+        return self.shown.text() if self.shown else ""
 
     def sysrq(self, keys: str) -> bool:
         if self.shown and self.shown.can_break:
@@ -110,7 +105,7 @@ class BoardRun:
         if look.boot_id != self._boot_id:
             return "rebooted"
         with suppress(InfrastructureError):
-            if not self._there.lives(self.agent):
+            if not self._there.lives(self._agent):
                 return "poweroff-without-bye"
         return "silent"
 
@@ -118,7 +113,7 @@ class BoardRun:
         until = time.monotonic() + limit_s
         while time.monotonic() < until and not self.over:
             with suppress(InfrastructureError):
-                if not self._there.lives(self.agent):
+                if not self._there.lives(self._agent):
                     return
             time.sleep(0.5)
 
@@ -132,8 +127,7 @@ class BoardSite:
 
     def __init__(self, board: BoardFile) -> None:
         self._board = board
-        self._link = SshLink(board)
-        self._there = OnBoard(board, self._link)
+        self._there = OnBoard(board, SshLink(board))
 
     @property
     def name(self) -> str:
@@ -177,16 +171,14 @@ class BoardSite:
     def bring_up(self, first_wait_s: float) -> Look:
         """The board as it is, once it answers; its power is cut where it does not. Raises LinkError where it stays away."""
         try:
-            self._link.wait_up(first_wait_s)
-            return self._there.look()
+            return self._there.wait_up(first_wait_s)
         except LinkError:
             if not self._board.power:
                 raise
         for attempt in range(POWER_CYCLES):
             self.cycle()
             try:
-                self._link.wait_up(self._board.limits.boot)
-                return self._there.look()
+                return self._there.wait_up(self._board.limits.boot)
             except LinkError:
                 if attempt == POWER_CYCLES - 1:
                     raise
@@ -198,11 +190,9 @@ class BoardSite:
             self._carry_out(list(command), f"kernel {kernel}, boot command {number + 1}")
         until = time.monotonic() + self._board.limits.boot
         while True:
-            self._link.wait_up(max(1.0, until - time.monotonic()))
-            with suppress(LinkError):
-                now = self._there.look()
-                if now.boot_id != look.boot_id:
-                    break
+            now = self._there.wait_up(max(1.0, until - time.monotonic()))
+            if now.boot_id != look.boot_id:
+                break
             if time.monotonic() > until:
                 raise NotUp(f"board {self._board.name} did not boot again within {self._board.limits.boot:.0f} s for kernel {kernel}")
             time.sleep(1.0)
@@ -281,25 +271,24 @@ class BoardSite:
             raise
         except InfrastructureError as error:
             raise NotUp(f"the agent is not started: {error}") from None
-        machine = BoardRun(self._board, self._link, self._there, shown, look.boot_id, int(said["pid"]))
-        machine.started = began
+        agent = int(said["pid"])
+        records = Received(task.directory, lambda first: self._there.connection(agent, first), shown.told if shown else lambda: [])
+        machine = BoardRun(self._there, shown, look.boot_id, agent, records, began)
         if shown and shown.can_break:
             machine.sysrq("h")  # does what is typed on this console arrive?
-        records = Received(task.directory, lambda first: self._there.connection(machine.agent, first), shown.told if shown else lambda: [])
-        machine.records = records
         left: dict[str, Any] = {}
 
         def end() -> None:
             with suppress(InfrastructureError):
                 if not journal.bye:
-                    self._there.end(machine.agent)
+                    self._there.end(agent)
 
         def leave(ended: str) -> None:
             records.close()
             if shown and ended != "bye":
                 words = shown.last_words().decode(errors="replace").splitlines()[-LAST_LINES:]
                 (task.directory / "evidence" / "last-words.txt").write_text("\n".join(words) + "\n")
-            left["left"] = self._leave(task.directory, journal, machine, look, ended)
+            left["left"] = self._leave(task.directory, journal, look, ended)
 
         def facts() -> dict[str, Any]:
             target = task.scenario["target"]
@@ -316,7 +305,7 @@ class BoardSite:
 
         yield UnderWay(machine, records, self._board.limits.boot, end=end, leave=leave, facts=facts)
 
-    def _leave(self, directory: Path, journal: Journal, machine: BoardRun, found: Look, ended: str) -> str:
+    def _leave(self, directory: Path, journal: Journal, found: Look, ended: str) -> str:
         """See that the board is as it was found; in one word or a sentence how it is left."""
         calm = ended in ("bye", "time-limit", "poweroff-without-bye")
         try:
@@ -324,15 +313,14 @@ class BoardSite:
             rebooted = now.boot_id != found.boot_id
             if not calm and not rebooted and self._board.power:  # it answers, and nobody knows what still hangs there
                 self.cycle()
-                self._link.wait_up(self._board.limits.boot)
-                now, rebooted = self._there.look(), True
+                now, rebooted = self._there.wait_up(self._board.limits.boot), True
             if rebooted:
-                self._there.take_pstore(found.pstore, directory / "evidence")
+                self._there.take_pstore(now.pstore - found.pstore, directory / "evidence")
                 self._there.put_agent(guests.build_for_boards(now.architecture) / "drmsqueeze-agent")
             else:
-                machine.log = self._there.log()
-                (directory / "agent.log").write_text(machine.log)
-                journal.complete_reason(machine.log)
+                log = self._there.log()
+                (directory / "agent.log").write_text(log)
+                journal.complete_reason(log)
             if now.journal or rebooted:
                 self._restored(journal, self._there.restore())
             if not self._there.clear():

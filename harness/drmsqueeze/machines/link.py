@@ -67,12 +67,12 @@ class SshLink:
             raise InfrastructureError(f"board {self._board.name}: {words[0]} ended with status {done.returncode}: {said}")
         return done.stdout.decode(errors="replace")
 
-    def wait_up(self, limit_s: float) -> str:
-        """Until commands work there; its boot id. Raises LinkError with the last reason, HostKeyError at once."""
+    def wait_up(self, limit_s: float, words: Sequence[str]) -> str:
+        """Until these words work there; what they print. Raises LinkError with the last reason, HostKeyError at once."""
         until = time.monotonic() + limit_s
         while True:
             try:
-                return self.output(["cat", "/proc/sys/kernel/random/boot_id"], limit_s=max(1.0, min(self._board.limits.command, limit_s))).strip()
+                return self.output(words, limit_s=max(1.0, min(self._board.limits.command, limit_s)))
             except HostKeyError:
                 raise
             except InfrastructureError as error:

@@ -3,7 +3,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,7 +65,14 @@ class OnBoard:
 
     def look(self) -> Look:
         """Raises LinkError where it is not reached, InfrastructureError where it answers strangely."""
-        lines = self._link.output(script(LOOK, self._board.state)).splitlines()
+        return self._seen(self._link.output(script(LOOK, self._board.state)))
+
+    def wait_up(self, limit_s: float) -> Look:
+        """The board once it answers. Raises as `look`."""
+        return self._seen(self._link.wait_up(limit_s, script(LOOK, self._board.state)))
+
+    def _seen(self, said: str) -> Look:
+        lines = said.splitlines()
         if len(lines) < 6:
             raise InfrastructureError(f"board {self._board.name} does not say what it is: {lines}")
         boot_id, release, architecture, user, target, journal, *pstore = lines
@@ -118,10 +125,9 @@ class OnBoard:
         """What the agent printed."""
         return self._link.run(["cat", f"{self._board.directory}/agent.log"]).stdout.decode(errors="replace")
 
-    def take_pstore(self, known: frozenset[str], evidence: Path) -> list[str]:
-        """Take the entries of pstore that were not there before the run, and free their room; their names."""
-        taken = []
-        for name in sorted(self.look().pstore - known):
+    def take_pstore(self, names: Iterable[str], evidence: Path) -> None:
+        """Take these entries of pstore, and free their room."""
+        for name in sorted(names):
             if not SAFE_NAME.fullmatch(name):
                 progress.say(f"board {self._board.name}: an entry of pstore is not taken, for its name: {name!r}")
                 continue
@@ -129,5 +135,3 @@ class OnBoard:
             if done.returncode == 0:
                 (evidence / f"pstore-{name}").write_bytes(done.stdout)
                 self._link.run(["rm", "-f", f"/sys/fs/pstore/{name}"])
-                taken.append(name)
-        return taken
