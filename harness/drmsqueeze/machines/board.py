@@ -20,14 +20,11 @@ from drmsqueeze.machines import service
 from drmsqueeze.machines.board_file import RUNNING, BoardFile
 from drmsqueeze.machines.console import BoardConsole
 from drmsqueeze.machines.link import HostKeyError, LinkError, SshLink
-from drmsqueeze.machines.machine import NotUp, Task, UnderWay
+from drmsqueeze.machines.machine import NotUp, Task, UnderWay, last_lines, press_sysrq
 from drmsqueeze.machines.on_board import Look, OnBoard
 from drmsqueeze.machines.received import Received
 from drmsqueeze.scenario import Scenario
 
-SYSRQ_ANSWER_S = 3.0
-SYSRQ_QUIET_S = 1.0
-SYSRQ_PRINTING_S = 20.0
 # A panic prints for a while, and its end says most.
 PANIC_PRINTS_S = 3.0
 # Records that nobody takes are told on the console after this long, and long before the machine counts as silent.
@@ -69,31 +66,21 @@ class BoardRun:
 
     def sysrq(self, keys: str) -> bool:
         if self.shown and self.shown.can_break:
-            return all(self._sysrq_key(key) for key in keys)  # one that is not answered is enough: each costs its patience
+            return all(self._sysrq_key(self.shown, key) for key in keys)  # one that is not answered is enough: each costs its patience
         with suppress(InfrastructureError):
             return self._there.sysrq(keys)
         return False
 
-    def _sysrq_key(self, key: str) -> bool:
-        assert self.shown
-        for _ in range(3):  # an odd number: see vm.py
-            before = self.shown.answers
-            with suppress(OSError):
-                self.shown.sysrq(key)
-            until = time.monotonic() + SYSRQ_ANSWER_S
-            while time.monotonic() < until:
-                if self.shown.answers > before:
-                    self.shown.proven = True
-                    self._wait_quiet()
-                    return True
-                time.sleep(0.05)
-        return False
+    @staticmethod
+    def _sysrq_key(shown: BoardConsole, key: str) -> bool:
+        def press() -> bool:
+            with suppress(OSError):  # the console may be opened again meanwhile
+                shown.sysrq(key)
+            return True
 
-    def _wait_quiet(self) -> None:
-        assert self.shown
-        until = time.monotonic() + SYSRQ_PRINTING_S
-        while time.monotonic() < until and time.monotonic() - self.shown.heard_at < SYSRQ_QUIET_S:
-            time.sleep(0.05)
+        answered = press_sysrq(press, lambda: shown.answers, lambda: shown.heard_at)
+        shown.proven |= answered
+        return answered
 
     def silence(self, answered: bool) -> str:
         try:
@@ -118,8 +105,7 @@ class BoardRun:
             time.sleep(0.5)
 
     def complaint(self) -> str:
-        lines = "\n".join(f"  | {line}" for line in self.console().splitlines()[-15:])
-        return f"the console's last lines:\n{lines}"
+        return last_lines(self.console())
 
 
 class BoardSite:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What a run needs of the place where it happens: small interfaces that the VM (lab.py, machines/vm.py) and a board satisfy alike."""
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -13,6 +14,46 @@ from drmsqueeze.limits import Limits
 from drmsqueeze.plan import PlannedRun
 from drmsqueeze.ring import Record
 from drmsqueeze.scenario import Scenario
+
+
+# A busy guest under TCG answers a sysrq within a second, and prints some hundred lines a second.
+SYSRQ_ANSWER_S = 3.0
+SYSRQ_QUIET_S = 1.0
+SYSRQ_PRINTING_S = 20.0
+COMPLAINT_LINES = 15
+
+
+def wait(done: Callable[[], bool], limit_s: float) -> bool:
+    """Until it is done, but not longer than this; whether it is."""
+    until = time.monotonic() + limit_s
+    while not done() and time.monotonic() < until:
+        time.sleep(0.05)
+    return done()
+
+
+def press_sysrq(press: Callable[[], bool], answers: Callable[[], int], printed: Callable[[], float]) -> bool:
+    """Press a magic sysrq key until the kernel answers, and wait until what it prints has ended; whether it answered.
+
+    `press` says whether it is of use to try again; `answers` is how many there were, and `printed` changes with all that is printed.
+    """
+    for _ in range(3):  # a BREAK while the kernel still waits for the key of the last one makes it forget both: so an odd number
+        before = answers()
+        if not press():
+            return False
+        if wait(lambda: answers() > before, SYSRQ_ANSWER_S):
+            until = time.monotonic() + SYSRQ_PRINTING_S
+            while time.monotonic() < until:
+                last = printed()
+                if not wait(lambda: printed() != last, SYSRQ_QUIET_S):
+                    break
+            return True
+    return False
+
+
+def last_lines(console: str) -> str:
+    """The end of a console; for messages."""
+    lines = "\n".join(f"  | {line}" for line in console.splitlines()[-COMPLAINT_LINES:])
+    return f"the console's last lines:\n{lines}"
 
 
 class Records(Protocol):

@@ -12,7 +12,7 @@ import tempfile
 import termios
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,7 @@ from drmsqueeze import progress
 from drmsqueeze.errors import InfrastructureError
 from drmsqueeze.guest import Guest
 from drmsqueeze.machines.events import Events
+from drmsqueeze.machines.machine import last_lines, press_sysrq, wait
 from drmsqueeze.machines.qmp import Monitor
 
 QEMU = "qemu-system-x86_64"
@@ -45,11 +46,7 @@ QUIT_S = 30.0
 SAVE_S = 60.0
 RESTORE_S = 60.0
 SAVE_BYTES_PER_S = 1 << 40
-# A busy guest under TCG answers a sysrq within a second, and prints some hundred lines a second.
 TYPING_S = 2.0
-SYSRQ_ANSWER_S = 3.0
-SYSRQ_QUIET_S = 1.0
-SYSRQ_PRINTING_S = 20.0
 
 
 @dataclass(frozen=True)
@@ -262,7 +259,7 @@ class Vm:
 
     def wait_for_end(self, limit_s: float) -> None:
         """Until QEMU has ended, but not longer than this."""
-        self._wait(lambda: self.exit_status is not None, limit_s)
+        wait(lambda: self.exit_status is not None, limit_s)
 
     def panics(self) -> list[str]:
         """What QEMU was newly told by the guest's pvpanic device, without a console: "panicked", "crashloaded"."""
@@ -279,8 +276,7 @@ class Vm:
         """What QEMU itself said on standard error, and the end of the guest's console; for messages."""
         self._stderr.seek(0)
         said = self._stderr.read().strip()
-        lines = "\n".join(f"  | {line}" for line in self.console().splitlines()[-15:])
-        return (f"QEMU said: {said}\n" if said else "") + f"the console's last lines:\n{lines}"
+        return (f"QEMU said: {said}\n" if said else "") + last_lines(self.console())
 
     def type(self, text: str) -> None:
         """Type on the guest's serial console. Raises OSError where QEMU is gone."""
@@ -298,37 +294,19 @@ class Vm:
 
         Returns whether the guest answered every key: with its interrupts off it cannot.
         """
-        return all([self._sysrq_key(key) for key in keys])
+        return all([press_sysrq(lambda: self._press(key), lambda: self.console().count("sysrq: "), lambda: len(self.console())) for key in keys])
 
-    def _sysrq_key(self, key: str) -> bool:
-        # A BREAK while the kernel still waits for the key of the last one makes it forget both: so an odd number of tries.
-        for _ in range(3):
-            answers = self.console().count("sysrq: ")
-            try:
-                if self._monitor:
-                    self._monitor.press("alt", "sysrq", key)
-                else:
-                    self.type(BREAK.decode())
-                    self.type(key)
-            except OSError:
-                return False
-            if self._wait(lambda: self.console().count("sysrq: ") > answers, SYSRQ_ANSWER_S):
-                self._wait_quiet(SYSRQ_QUIET_S, SYSRQ_PRINTING_S)
-                return True
-        return False
-
-    def _wait(self, done: Callable[[], bool], limit_s: float) -> bool:
-        until = time.monotonic() + limit_s
-        while not done() and time.monotonic() < until:
-            time.sleep(0.05)
-        return done()
-
-    def _wait_quiet(self, quiet_s: float, limit_s: float) -> None:
-        """Until the guest has printed nothing for `quiet_s`."""
-        size, until = -1, time.monotonic() + limit_s
-        while len(self.console()) != size and time.monotonic() < until:
-            size = len(self.console())
-            self._wait(lambda: len(self.console()) != size, quiet_s)
+    def _press(self, key: str) -> bool:
+        """A sysrq key; False where QEMU is gone."""
+        try:
+            if self._monitor:
+                self._monitor.press("alt", "sysrq", key)
+            else:
+                self.type(BREAK.decode())
+                self.type(key)
+        except OSError:
+            return False
+        return True
 
     def wait_up(self, limit_s: float = BOOT_TIMEOUT_S, said: str = UP) -> float:
         """Seconds from QEMU's start until the guest is up, or has `said` something else.
