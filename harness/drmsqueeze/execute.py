@@ -208,7 +208,7 @@ def execute(site: Site, scenario: Scenario, run: PlannedRun, kernel: str, direct
         broken += f"; {complaint}"
     elif journal.hello is None:
         broken = f"the guest ended ({ended}) before the agent said hello; {complaint}"
-    known = under_way.facts() if under_way else _facts_of_nothing(site, task)
+    known = under_way.facts() if under_way else task.facts({"kind": site.name})
     facts = {
         "schema": "drmsqueeze.facts/1",
         "scenario": {"name": scenario.name, "sha256": scenario.sha256, "seed": run.seed},
@@ -224,12 +224,3 @@ def execute(site: Site, scenario: Scenario, run: PlannedRun, kernel: str, direct
         "expect": scenario["expect"].get(kernel), "infrastructure_error": broken,
     }
     (directory / "facts.json").write_text(json.dumps(facts, indent=1) + "\n")
-
-
-def _facts_of_nothing(site: Site, task: Task) -> dict[str, Any]:
-    """Of a machine that did not come up."""
-    target = task.scenario["target"]
-    return {"machine": {"kind": site.name, "accelerator": None, "qemu_exit": None},
-            "kernel": {"release": None, "variant": task.kernel, "config_sha256": None},
-            "driver": {"name": target["driver"], "module_sha256": None, "model": target.get("model"),
-                       "timeout_ms": task.request["driver_timeout_ms"]}, "snapshot": None}

@@ -122,17 +122,13 @@ class Lab:
                 recorder.write(vm, guest, ring.path)
 
         def facts() -> dict[str, Any]:
-            target = task.scenario["target"]
-            return {
-                "machine": {"kind": "vm", "accelerator": self.accelerator.name, "qemu_exit": vm.exit_status, "slowdown": task.slower,
-                            "more_ram_mib": guest.ram_mib(hardware.ram_mib) - hardware.ram_mib,
-                            "recorded": recorder.recording.icount if recorder else None, "beside": task.beside},
-                "kernel": {"release": guest.kernel.release, "variant": task.kernel, "config_sha256": guest.kernel.config_sha256},
-                "driver": {"name": target["driver"], "module_sha256": cache.file_digest(guest.module(targets.TARGETS[target["driver"]].module)),
-                           "model": target.get("model"), "timeout_ms": task.request["driver_timeout_ms"],
-                           "oom_null": targets.oom_null(target)},
-                "snapshot": {"id": vm.snapshot.id, "cluster": task.run.cluster} if vm.snapshot else None,
-            }
+            module = guest.module(targets.TARGETS[task.scenario["target"]["driver"]].module)
+            return task.facts(
+                {"kind": self.name, "accelerator": self.accelerator.name, "qemu_exit": vm.exit_status, "slowdown": task.slower,
+                 "more_ram_mib": guest.ram_mib(hardware.ram_mib) - hardware.ram_mib,
+                 "recorded": recorder.recording.icount if recorder else None, "beside": task.beside},
+                guest.kernel.release, guest.kernel.config_sha256, cache.file_digest(module),
+                {"id": vm.snapshot.id, "cluster": task.run.cluster} if vm.snapshot else None)
 
         looked = (lambda: recorder.look(vm)) if recorder else (lambda: None)
         return UnderWay(vm, ring, boot_limit_s, looked, end, leave, facts)

@@ -277,17 +277,10 @@ class BoardSite:
             left["left"] = self._leave(task.directory, journal, look, ended)
 
         def facts() -> dict[str, Any]:
-            target = task.scenario["target"]
-            return {
-                "machine": {"kind": self.name, "accelerator": None, "qemu_exit": None, "slowdown": 1.0, "beside": 0, "board": {
-                    "boot_id": look.boot_id, "watchdog": said.get("watchdog"), "watchdog_reason": said.get("watchdog_reason", ""),
-                    "connections": records.connections, "records_by_console": records.by_console, "records_lost": records.torn,
-                    "left": left.get("left", "unknown")}},
-                "kernel": {"release": look.release, "variant": task.kernel, "config_sha256": None},
-                "driver": {"name": target["driver"], "module_sha256": None, "model": target.get("model"),
-                           "timeout_ms": task.request["driver_timeout_ms"]},
-                "snapshot": None,
-            }
+            return task.facts({"kind": self.name, "slowdown": 1.0, "beside": 0, "board": {
+                "boot_id": look.boot_id, "watchdog": said.get("watchdog"), "watchdog_reason": said.get("watchdog_reason", ""),
+                "connections": records.connections, "records_by_console": records.by_console, "records_lost": records.torn,
+                "left": left.get("left", "unknown")}}, look.release)
 
         yield UnderWay(machine, records, self._board.limits.boot, end=end, leave=leave, facts=facts)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from drmsqueeze import targets
 from drmsqueeze.errors import InfrastructureError
 from drmsqueeze.journal import Journal
 from drmsqueeze.limits import Limits
@@ -124,6 +125,18 @@ class Task:
     warm: bool = False
     beside: int = 0
 
+    def facts(self, machine: Mapping[str, Any], release: str | None = None, config_sha256: str | None = None,
+              module_sha256: str | None = None, snapshot: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The members of facts.json that tell of the place, with what is known of it."""
+        target = self.scenario["target"]
+        return {
+            "machine": {"kind": None, "accelerator": None, "qemu_exit": None} | dict(machine),
+            "kernel": {"release": release, "variant": self.kernel, "config_sha256": config_sha256},
+            "driver": {"name": target["driver"], "module_sha256": module_sha256, "model": target.get("model"),
+                       "timeout_ms": self.request["driver_timeout_ms"], "oom_null": targets.oom_null(target)},
+            "snapshot": snapshot,
+        }
+
 
 @dataclass
 class UnderWay:
@@ -139,7 +152,7 @@ class UnderWay:
     leave: Callable[[str], None] = lambda ended: None
     """After all records were read: given how the run ended, see that the machine is as it was found."""
     facts: Callable[[], dict[str, Any]] = dict
-    """Members of facts.json that the place knows, once it is left: `machine`, `kernel`, `driver`, `snapshot`."""
+    """Task.facts(), once the place is left."""
 
 
 class NotUp(InfrastructureError):
