@@ -3,12 +3,12 @@
 
 import copy
 import json
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from drmsqueeze_results.model import Run
 from drmsqueeze_results.outcomes import judge
 
@@ -75,12 +75,7 @@ class BoardLab:
 def stand_in(lab: Lab, state: Path, **how: Any) -> Iterator[BoardLab]:
     """A board with panfrost on its model and vgem. `state`: where it is kept which boards were taken out."""
     modules = [*targets.modules({"driver": "panfrost", "model": "mali-jm"}, [], 600000), "vgem", "who_waits"]
-    before = os.environ.get("XDG_STATE_HOME")
-    os.environ["XDG_STATE_HOME"] = str(state)
-    try:
-        with StandIn({"lab": lab.guest("lab")}, lab.accelerator.name, lab.accelerator.time_scale, modules=modules, models=["mali-jm"], **how) as made:
-            yield BoardLab(made)
-    finally:
-        os.environ.pop("XDG_STATE_HOME")
-        if before is not None:
-            os.environ["XDG_STATE_HOME"] = before
+    with pytest.MonkeyPatch.context() as environment, StandIn(
+            {"lab": lab.guest("lab")}, lab.accelerator.name, lab.accelerator.time_scale, modules=modules, models=["mali-jm"], **how) as made:
+        environment.setenv("XDG_STATE_HOME", str(state))
+        yield BoardLab(made)

@@ -42,7 +42,7 @@ class Received:
         self._begun = False
         self._again_at = 0.0
         self._next = 1
-        self._held: dict[int, tuple[float, bytes]] = {}
+        self._held: dict[int, tuple[float, Record, bytes]] = {}
         self.torn = 0
         """Records that never came: their writer was killed, or both ways lost them."""
         self.bye = False
@@ -61,9 +61,9 @@ class Received:
         fresh = [*self._from_connection(), *self._from_console()]
         now = time.monotonic()
         for data in fresh:
-            seq = unpack(data).seq
-            if seq >= self._next:
-                self._held.setdefault(seq, (now, data))
+            record = unpack(data)
+            if record.seq >= self._next:
+                self._held.setdefault(record.seq, (now, record, data))
         ready = []
         while self._held:
             seq = self._next if self._next in self._held else min(self._held)
@@ -71,13 +71,12 @@ class Received:
                 break
             self.torn += seq - self._next
             self._next = seq + 1
-            ready.append(self._held.pop(seq)[1])
+            ready.append(self._held.pop(seq))
         if ready:
-            self._file.write(b"".join(ready))
+            self._file.write(b"".join(data for _, _, data in ready))
             os.fdatasync(self._file.fileno())
             self._acknowledge(self._next - 1)
-        for data in ready:
-            record = unpack(data)
+        for _, record, _ in ready:
             self.bye |= record.kind == Kind.BYE
             yield record
 
