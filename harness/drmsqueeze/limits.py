@@ -21,6 +21,12 @@ MOST_SOFT_LOCKUP_S = 120
 SOFT_LOCKUP_AT_THE_LATEST = 1.3
 MOST_RCU_S = 300  # kernel/rcu/tree_stall.h, rcu_jiffies_till_stall_check()
 
+# The names of agent/detectors.h, and what they are on a kernel's command line.
+ARGUMENTS = {
+    "hung_task": "sysctl.kernel.hung_task_timeout_secs", "hung_task_check": "sysctl.kernel.hung_task_check_interval_secs",
+    "watchdog": "sysctl.kernel.watchdog_thresh", "workqueue": "workqueue.watchdog_thresh", "rcu": "rcupdate.rcu_cpu_stall_timeout",
+}
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -57,14 +63,13 @@ class Limits:
         return {"no_progress": round(self.no_progress * 1000), "d_state": round(self.d_state * 1000)}
 
     def detectors(self) -> Mapping[str, int]:
-        """The kernel's part, by the names of agent/detectors.h: for a machine whose command line is its own."""
+        """The kernel's part, by the names of agent/detectors.h: for a machine whose command line is its own.
+
+        Hung tasks are looked for every second: by itself Linux looks once in the timeout.
+        """
         return {"hung_task": self.hung_task, "hung_task_check": 1, "watchdog": self.soft_lockup // 2, "workqueue": self.workqueue,
                 "rcu": self.rcu}
 
     def kernel_arguments(self) -> Mapping[str, str]:
-        """The kernel's part, for its command line. Hung tasks are looked for every second: by itself Linux looks once in the timeout."""
-        return {
-            "sysctl.kernel.hung_task_timeout_secs": str(self.hung_task), "sysctl.kernel.hung_task_check_interval_secs": "1",
-            "sysctl.kernel.watchdog_thresh": str(self.soft_lockup // 2), "workqueue.watchdog_thresh": str(self.workqueue),
-            "rcupdate.rcu_cpu_stall_timeout": str(self.rcu),
-        }
+        """The kernel's part, for its command line."""
+        return {ARGUMENTS[name]: str(limit) for name, limit in self.detectors().items()}
