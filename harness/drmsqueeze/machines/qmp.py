@@ -15,18 +15,22 @@ CONNECT_S = 30.0
 
 
 class Monitor:
-    """A connection to the monitor of a QEMU that was started a moment ago. Nothing said here is part of what QEMU records."""
+    """A connection to the monitor of a QEMU. Nothing said here is part of what QEMU records."""
 
-    def __init__(self, path: Path, qemu: subprocess.Popen[bytes], limit_s: float = CONNECT_S) -> None:
-        """Raises InfrastructureError where nobody listens there within `limit_s`, or QEMU ends."""
+    def __init__(self, path: Path, qemu: subprocess.Popen[bytes] | None = None) -> None:
+        """Of a QEMU that was started a moment ago, or of another's, which listens by now.
+
+        Raises InfrastructureError where nobody listens there within CONNECT_S, or QEMU ends.
+        """
         self._socket = socket.socket(socket.AF_UNIX)
-        until = time.monotonic() + limit_s
+        until = time.monotonic() + CONNECT_S
         while True:
             try:
                 self._socket.connect(str(path))
                 break
             except OSError as error:
-                if time.monotonic() > until or qemu.poll() is not None:
+                if time.monotonic() > until or qemu is None or qemu.poll() is not None:
+                    self._socket.close()
                     raise InfrastructureError(f"QEMU's monitor does not answer on {path}: {error}") from None
                 time.sleep(0.02)
         self._file = self._socket.makefile("rw")

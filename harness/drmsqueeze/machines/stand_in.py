@@ -18,7 +18,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -27,6 +27,7 @@ from drmsqueeze import guest as guests
 from drmsqueeze.errors import InfrastructureError
 from drmsqueeze.guest import Guest
 from drmsqueeze.kernels import LAB
+from drmsqueeze.machines.qmp import Monitor
 from drmsqueeze.machines.vm import QEMU, UNTIL_WE_DIE, Hardware, option
 from drmsqueeze.modules import build_network
 
@@ -46,26 +47,12 @@ def _free_port() -> int:
         return int(line.getsockname()[1])
 
 
-def _qmp(path: Path, *commands: tuple[str, Mapping[str, Any]]) -> None:
-    """Raises OSError where nobody listens, or QEMU goes away in the middle."""
-    with socket.socket(socket.AF_UNIX) as line:
-        line.settimeout(QUIT_S)
-        line.connect(str(path))
-        file = line.makefile("rw")
-        file.readline()
-        for name, arguments in (("qmp_capabilities", {}), *commands):
-            file.write(json.dumps({"execute": name, "arguments": arguments}) + "\n")
-            file.flush()
-            while (answer := file.readline()) and "event" in json.loads(answer):
-                pass
-
-
 def switch(directory: Path, position: str) -> None:
     """The power switch: `on`, `off` or `cycle`. Returns once the power is as wanted, which says nothing of the board."""
     if position in ("off", "cycle"):
         (directory / "power").write_text("off")
-        with suppress(OSError):
-            _qmp(directory / "qmp", ("quit", {}))
+        with suppress(OSError, InfrastructureError), closing(Monitor(directory / "qmp")) as monitor:
+            monitor.do("quit")
         until = time.monotonic() + QUIT_S
         while (directory / "running").exists() and time.monotonic() < until:
             time.sleep(POLL_S)
@@ -203,11 +190,13 @@ class StandIn:
 
     def freeze(self) -> None:
         """All of it stands still from now on, its hardware watchdog too."""
-        _qmp(self.directory / "qmp", ("stop", {}))
+        with closing(Monitor(self.directory / "qmp")) as monitor:
+            monitor.do("stop")
 
     def unplug(self, unplugged: bool = True) -> None:
         """Pull the network cable, or put it back."""
-        _qmp(self.directory / "qmp", ("set_link", {"name": "net", "up": not unplugged}))
+        with closing(Monitor(self.directory / "qmp")) as monitor:
+            monitor.do("set_link", name="net", up=not unplugged)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
