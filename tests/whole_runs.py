@@ -64,10 +64,9 @@ PROVOKE = "/sys/kernel/debug/provoke-crash/DIRECT"
 
 
 def with_files(guest: guests.Guest, root: Path, scratch: Path) -> guests.Guest:
-    """The same guest with all that lies below `root` in its image: the kernel unpacks archives that follow each other."""
-    guests.pack(root, scratch / f"{root.name}.cpio")
+    """The same guest with all that lies below `root` in its image."""
     image = scratch / f"{root.name}-initramfs.cpio"
-    image.write_bytes(guest.initramfs.read_bytes() + (scratch / f"{root.name}.cpio").read_bytes())
+    guests.pack(root, image, guest.initramfs)
     return replace(guest, initramfs=image)
 
 

@@ -124,10 +124,15 @@ def _install_firmware(root: Path, ours: Modules) -> None:
         place.write_bytes(firmware.image())
 
 
-def pack(root: Path, image: Path) -> None:
-    """Make an initramfs of all that lies below `root`, owned by root whoever builds it."""
+def pack(root: Path, image: Path, base: Path | None = None) -> None:
+    """Make an initramfs of all that lies below `root`, owned by root whoever builds it.
+
+    With `base` it has what that one has besides: the kernel unpacks archives that follow each other.
+    """
     names = "\0".join(sorted(str(p.relative_to(root)) for p in root.rglob("*")))
     with image.open("wb") as out:
+        out.write(base.read_bytes() if base else b"")
+        out.flush()
         subprocess.run(["cpio", "--null", "--create", "--format=newc", "--owner=0:0", "--quiet"], cwd=root, check=True,
                        input=names.encode(), stdout=out)
 
@@ -186,7 +191,7 @@ class Guest:
         return kept
 
     def carrying(self, tools: Sequence[str]) -> "Guest":
-        """The same guest with tools of this host in its image (entries of TOOLS): a second archive, appended to the first.
+        """The same guest with tools of this host in its image (entries of TOOLS).
 
         Raises InfrastructureError where one is not installed here.
         """
@@ -198,12 +203,8 @@ class Guest:
 
         def build(path: Path) -> None:
             with tempfile.TemporaryDirectory() as scratch:
-                root = Path(scratch) / "root"
-                install_programs(root, ((TOOLS[tool], TOOLS[tool].relative_to("/")) for tool in tools))
-                pack(root, Path(scratch) / "tools.cpio")
-                with (path / "initramfs.cpio").open("wb") as out:
-                    for archive in (self.initramfs, Path(scratch) / "tools.cpio"):
-                        out.write(archive.read_bytes())
+                install_programs(Path(scratch), ((TOOLS[tool], TOOLS[tool].relative_to("/")) for tool in tools))
+                pack(Path(scratch), path / "initramfs.cpio", self.initramfs)
 
         inputs = {"base": self.initramfs.parent.name, "layout": cache.file_digest(Path(__file__)),
                   **{tool: cache.file_digest(TOOLS[tool]) for tool in tools}}

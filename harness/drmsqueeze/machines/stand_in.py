@@ -99,7 +99,7 @@ class StandIn:
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "harness", "-f", self.directory / "id"], check=True)
 
     def _image(self, guest: Guest, target: bool) -> Path:
-        """The guest's image, with what makes it this board in a second archive."""
+        """The guest's image, with what makes it this board."""
         root = self.directory / "root"
         guests.install_programs(root, [(DROPBEAR, Path("bin/dropbear"))])
         for place, source in (("bin/board", BOARD), ("etc/dropbear/host_key", self.directory / "host_key"),
@@ -110,9 +110,8 @@ class StandIn:
         (root / "etc/passwd").write_text("root:x:0:0:root:/var/lib/board:/bin/sh\n")
         if target:
             (root / MARK).write_text("A stand-in board of drmsqueeze.\n")
-        guests.pack(root, self.directory / "board.cpio")
         image = self.directory / f"{guest.spec.name}.img"
-        image.write_bytes(guest.initramfs.read_bytes() + (self.directory / "board.cpio").read_bytes())
+        guests.pack(root, image, guest.initramfs)
         shutil.rmtree(root)
         return image
 
