@@ -467,7 +467,7 @@ def _do_restore(args: argparse.Namespace) -> int:
     if not args.journal.exists():
         out.print(f"{args.journal}: nothing to put back", markup=False)
         return 0
-    agent = guest.build_programs(kernels.lab_kernel()) / "drmsqueeze-agent"
+    agent = guest.build_programs(kernels.lab_kernel()) / guest.AGENT
     return subprocess.run([agent, "--restore", "--journal", args.journal]).returncode
 
 

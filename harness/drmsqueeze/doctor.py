@@ -17,7 +17,7 @@ from drmsqueeze import cache, execute, kernels, scenario, targets
 from drmsqueeze.errors import DrmsqueezeError, InfrastructureError
 from drmsqueeze.machines import vm
 
-CAPABILITIES = "/bin/drmsqueeze-agent --capabilities"
+CAPABILITIES = f"/bin/{guests.AGENT} --capabilities"
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ from drmsqueeze.targets import STRESSOR_MODULES, TARGETS
 
 BUSYBOX = Path("/bin/busybox")
 INIT = LAB / "guest" / "init"
-PROGRAMS = ("drmsqueeze-agent", "drmsqueeze-bench")
+AGENT = "drmsqueeze-agent"
+PROGRAMS = (AGENT, "drmsqueeze-bench")
 # What injectors start, by their kind. An initramfs is memory of the guest for good, and stress-ng with its libraries is 33 MB of it: so
 # they are only in images of guests whose scenario names them.
 TOOLS: Mapping[str, Path] = {"stress-ng": Path("/usr/bin/stress-ng")}
@@ -37,25 +38,29 @@ def build_programs(kernel: LabKernel) -> Path:
     """
 
     def build(path: Path) -> None:
-        tree = TOP / "build" / "target"
-        log = path / "build.log"
-        with progress.step("building the agent", 40) as shown:
-            progress.run_logged(["cmake", "-S", TOP, "-B", tree, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release",
-                                 "-DDRMSQUEEZE_BENCH=ON", "-DDRMSQUEEZE_TESTS=OFF", f"-DDRMSQUEEZE_UAPI_DIR={kernel.uapi}"], log)
-            progress.run_logged(["cmake", "--build", tree], log, shown)
+        _compile(path, kernel, "target", "building the agent", 40, PROGRAMS, ["-DDRMSQUEEZE_BENCH=ON"])
         for program in PROGRAMS:
-            found = [p for p in tree.rglob(program) if p.is_file()]
-            if not found:
-                raise InfrastructureError(f"the build made no {program} (log: {log})")
-            shutil.copy(found[0], path / program)
-            progress.run_logged(["strip", path / program], log)
+            progress.run_logged(["strip", path / program], path / "build.log")
 
-    inputs = {
-        "sources": cache.tree_digest(*CPP_INPUTS),
-        "uapi": cache.tree_digest(kernel.uapi),
-        "compiler": subprocess.run(["c++", "--version"], capture_output=True, text=True, check=True).stdout.splitlines()[0],
-    }
-    return cache.get("programs", inputs, build)
+    return cache.get("programs", _compile_inputs(kernel, *CPP_INPUTS), build)
+
+
+def _compile(path: Path, kernel: LabKernel, tree: str, what: str, steps: int, programs: Sequence[str], options: Sequence[str]) -> None:
+    """Build programs in a tree below build/, and put them with the log into a directory."""
+    place, log = TOP / "build" / tree, path / "build.log"
+    with progress.step(what, steps) as shown:
+        progress.run_logged(["cmake", "-S", TOP, "-B", place, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release", "-DDRMSQUEEZE_TESTS=OFF",
+                             f"-DDRMSQUEEZE_UAPI_DIR={kernel.uapi}", *options], log)
+        progress.run_logged(["cmake", "--build", place], log, shown)
+    for program in programs:
+        if not (place / program).is_file():
+            raise InfrastructureError(f"the build made no {program} (log: {log})")
+        shutil.copy(place / program, path / program)
+
+
+def _compile_inputs(kernel: LabKernel, *sources: Path) -> dict[str, str]:
+    return {"sources": cache.tree_digest(*sources), "uapi": cache.tree_digest(kernel.uapi),
+            "compiler": subprocess.run(["c++", "--version"], capture_output=True, text=True, check=True).stdout.splitlines()[0]}
 
 
 TOOLCHAINS = {"x86_64": (), "aarch64": (f"-DCMAKE_TOOLCHAIN_FILE={TOP / 'cmake' / 'arm64.cmake'}",)}
@@ -71,18 +76,10 @@ def build_for_boards(architecture: str) -> Path:
     kernel = lab_kernel()
 
     def build(path: Path) -> None:
-        tree = TOP / "build" / f"board-{architecture}"
-        log = path / "build.log"
-        with progress.step(f"building the agent for boards ({architecture})", 170) as shown:
-            progress.run_logged(["cmake", "-S", TOP, "-B", tree, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release", "-DDRMSQUEEZE_STATIC=ON",
-                                 "-DDRMSQUEEZE_BENCH=OFF", "-DDRMSQUEEZE_TESTS=OFF", f"-DDRMSQUEEZE_UAPI_DIR={kernel.uapi}",
-                                 *TOOLCHAINS[architecture]], log)
-            progress.run_logged(["cmake", "--build", tree], log, shown)
-        shutil.copy(tree / "drmsqueeze-agent", path / "drmsqueeze-agent")
+        _compile(path, kernel, f"board-{architecture}", f"building the agent for boards ({architecture})", 170, [AGENT],
+                 ["-DDRMSQUEEZE_STATIC=ON", "-DDRMSQUEEZE_BENCH=OFF", *TOOLCHAINS[architecture]])
 
-    inputs = {"sources": cache.tree_digest(*CPP_INPUTS, TOP / "cmake"), "uapi": cache.tree_digest(kernel.uapi), "architecture": architecture,
-              "compiler": subprocess.run(["c++", "--version"], capture_output=True, text=True, check=True).stdout.splitlines()[0]}
-    return cache.get("board-programs", inputs, build)
+    return cache.get("board-programs", _compile_inputs(kernel, *CPP_INPUTS, TOP / "cmake") | {"architecture": architecture}, build)
 
 
 def _shared_libraries(program: Path) -> list[Path]:

@@ -195,7 +195,7 @@ class BoardSite:
 
     def _put_right(self, look: Look) -> None:
         """What an earlier run left turned, whose harness was killed. Raises NotUp, and takes the board out, where that fails."""
-        self._there.put_agent(guests.build_for_boards(look.architecture) / "drmsqueeze-agent")
+        self._there.put_agent(guests.build_for_boards(look.architecture))
         if look.journal and (said := self._there.restore()):
             raise NotUp(self._out_of_service(f"what an earlier run turned cannot be put back: {said}"))
 
@@ -295,7 +295,7 @@ class BoardSite:
                 now, rebooted = self._there.wait_up(self._board.limits.boot), True
             if rebooted:
                 self._there.take_pstore(now.pstore - found.pstore, directory / "evidence")
-                self._there.put_agent(guests.build_for_boards(now.architecture) / "drmsqueeze-agent")
+                self._there.put_agent(guests.build_for_boards(now.architecture))
             else:
                 log = self._there.log()
                 (directory / "agent.log").write_text(log)

@@ -10,6 +10,7 @@ from typing import Any
 
 from drmsqueeze import progress
 from drmsqueeze.errors import InfrastructureError
+from drmsqueeze.guest import AGENT
 from drmsqueeze.machines.board_file import BoardFile
 from drmsqueeze.machines.link import SshLink
 from drmsqueeze.machines.received import BEGIN
@@ -24,17 +25,16 @@ ls /sys/fs/pstore 2>/dev/null
 exit 0"""
 PUT = 'mkdir -p "$1" "$3" && chmod 700 "$1" && cat >"$1/$2" && chmod 700 "$1/$2"'
 CONNECT = f"""read -r id </proc/sys/kernel/random/boot_id
-echo "{BEGIN.decode()}$id"; exec "$2/drmsqueeze-agent" --send-records --ring "$2/ring" --agent "$1" --from "$3" """
+echo "{BEGIN.decode()}$id"; exec "$2/{AGENT}" --send-records --ring "$2/ring" --agent "$1" --from "$3" """
 END = f"""{ALIVE}kill -TERM "$1" 2>/dev/null
 for _ in 1 2 3 4 5 6 7 8 9 10; do if alive "$1"; then sleep 1; else break; fi; done
 if alive "$1"; then kill -KILL "$1"; sleep 1; fi
 exit 0"""
 # Only what was put there, by name: a directory that has more in it stays, and is told.
-CLEAR = """rm -f "$1/drmsqueeze-agent" "$1/ring" "$1/agent.log"
+CLEAR = f"""rm -f "$1/{AGENT}" "$1/ring" "$1/agent.log"
 rmdir "$1" 2>/dev/null; rmdir "$2" 2>/dev/null
 if test -e "$1" || test -e "$2/restore.json"; then exit 1; fi
 exit 0"""
-PROGRAM = "drmsqueeze-agent"
 SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -78,12 +78,12 @@ class OnBoard:
         boot_id, release, architecture, user, target, journal, *pstore = lines
         return Look(boot_id, release, architecture, user == "0", target == "target", journal == "journal", frozenset(pstore))
 
-    def put_agent(self, program: Path) -> None:
-        """Copy the agent over."""
-        self._link.output(script(PUT, self._board.directory, PROGRAM, self._board.state), given=program.read_bytes())
+    def put_agent(self, programs: Path) -> None:
+        """Copy the agent over (guest.build_for_boards)."""
+        self._link.output(script(PUT, self._board.directory, AGENT, self._board.state), given=(programs / AGENT).read_bytes())
 
     def _agent(self, *words: str) -> list[str]:
-        return [f"{self._board.directory}/{PROGRAM}", "--journal", f"{self._board.state}/restore.json", *words]
+        return [f"{self._board.directory}/{AGENT}", "--journal", f"{self._board.state}/restore.json", *words]
 
     def start(self, request: Mapping[str, Any], console_after_s: float, watchdog_s: int) -> dict[str, Any]:
         """Start the run; what the agent said of it (agent/detached.h)."""

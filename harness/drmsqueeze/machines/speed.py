@@ -13,10 +13,11 @@ from typing import Any
 
 from drmsqueeze import cache, progress
 from drmsqueeze.errors import InfrastructureError
-from drmsqueeze.guest import Guest
+from drmsqueeze.guest import AGENT, Guest
 from drmsqueeze.machines.vm import BOOT_TIMEOUT_S, ICOUNT, WAITS, Hardware, Recording, Snapshot, Vm, qemu_version, run_command
 from drmsqueeze.ring import Ring, make_empty, scratch_in_memory
 
+CALIBRATE = f"/bin/{AGENT} --calibrate"
 # A guest boots in 2 s under TCG on an idle machine; a KVM that cannot run a plain kernel hangs or dies at once.
 KVM_TRIAL_S = 20.0
 # Guests disturb each other where the slowest of them, at work all at once, takes this many times as long as one that is alone.
@@ -38,7 +39,7 @@ class Accelerator:
 
 
 def _calibration(text: str) -> int:
-    """The nanoseconds that `drmsqueeze-agent --calibrate` printed."""
+    """The nanoseconds that CALIBRATE printed."""
     for line in text.splitlines():
         if line.strip().isdigit():
             return int(line)
@@ -58,8 +59,7 @@ def choose_accelerator(guest: Guest, programs: Path, recorded: bool = False) -> 
     """
 
     def build(path: Path) -> None:
-        agent = str(programs / "drmsqueeze-agent")
-        native = min(_calibration(subprocess.run([agent, "--calibrate"], capture_output=True, text=True, check=True).stdout)
+        native = min(_calibration(subprocess.run([programs / AGENT, "--calibrate"], capture_output=True, text=True, check=True).stdout)
                      for _ in range(3))
         reasons = ["record/replay is TCG's"] if recorded else []
         recording = Recording(path / "calibration.log") if recorded else None
@@ -68,7 +68,7 @@ def choose_accelerator(guest: Guest, programs: Path, recorded: bool = False) -> 
                 reasons.append("/dev/kvm may not be used by this user" if Path("/dev/kvm").exists() else "no /dev/kvm here")
                 continue
             try:
-                inside = _calibration(run_command(guest, name, "/bin/drmsqueeze-agent --calibrate", limit_s=limit_s, recording=recording))
+                inside = _calibration(run_command(guest, name, CALIBRATE, limit_s=limit_s, recording=recording))
             except InfrastructureError as error:
                 if name == "tcg":
                     raise
@@ -89,9 +89,8 @@ def slowdown(guest: Guest, plain: Guest, accelerator: Accelerator) -> float:
     """How many times longer than in `plain` a fixed piece of work takes in `guest`, at least 1; measured once for each boot."""
 
     def build(path: Path) -> None:
-        command = "/bin/drmsqueeze-agent --calibrate"
         # In turns, and the fastest of each: what else the host does falls on both.
-        rounds = [[_calibration(run_command(one, accelerator.name, command)) for one in (guest, plain)] for _ in range(3)]
+        rounds = [[_calibration(run_command(one, accelerator.name, CALIBRATE)) for one in (guest, plain)] for _ in range(3)]
         slow, fast = (min(times[which] for times in rounds) for which in (0, 1))
         (path / "slowdown.json").write_text(json.dumps(round(max(1.0, slow / fast), 1)) + "\n")
 
@@ -135,7 +134,7 @@ def at_once(guest: Guest, accelerator: Accelerator, vcpus: int, ram_mib: int) ->
 
 def _disturbance(guest: Guest, accelerator: Accelerator, hardware: Hardware, guests: int) -> float:
     """How many times as long a fixed piece of work takes in the slowest of so many guests at once as in one alone, all their CPUs at work."""
-    words: dict[str, Any] = {"mode": "command", "command": f"/bin/drmsqueeze-agent --pace {PACE_S}"}
+    words: dict[str, Any] = {"mode": "command", "command": f"/bin/{AGENT} --pace {PACE_S}"}
     with scratch_in_memory("drmsqueeze-at-once-") as directory:
         scratch = Path(directory)
         make_empty(scratch / "ring")
