@@ -17,7 +17,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -29,7 +29,7 @@ from drmsqueeze import cache, progress, targets
 from drmsqueeze.errors import InfrastructureError, UsageError
 from drmsqueeze.guest import Guest
 from drmsqueeze.journal import Journal
-from drmsqueeze.kernels import LAB, LabKernel
+from drmsqueeze.kernels import LAB
 from drmsqueeze.machines.qmp import Monitor
 from drmsqueeze.machines.vm import UNTIL_WE_DIE, Recording, Vm, option, qemu_version
 from drmsqueeze.ring import Ring, scratch_in_memory

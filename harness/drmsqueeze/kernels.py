@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from drmsqueeze import TOP, cache, progress, user_kernels
+from drmsqueeze import cache, progress, user_kernels
 from drmsqueeze.errors import InfrastructureError, UsageError
 from drmsqueeze.user_kernels import UserKernel
 from drmsqueeze.variants import LAB, Variant, describe, nearest, variants

@@ -10,7 +10,7 @@ from drmsqueeze_results.model import Status
 
 from drmsqueeze.execute import Lab
 
-from whole_runs import KILLED, PLANTED, Executed, RunOne, fired, kill_midway, samples
+from whole_runs import KILLED, PLANTED, RunOne, fired, kill_midway, samples
 
 FAULT_PATH = {"kind": "fail-page-alloc", "scope": {"stack": "panfrost_mmu_map_fault_addr"}}
 KNOBS = "/sys/kernel/debug/fail_page_alloc"

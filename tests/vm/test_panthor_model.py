@@ -4,7 +4,6 @@ and what the driver says of each fault of the model and of each firmware image t
 
 import re
 import struct
-from pathlib import Path
 
 import pytest
 from whole_runs import with_files
