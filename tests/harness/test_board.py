@@ -160,6 +160,7 @@ def test_a_board_that_resets_itself(fake: FakeBoard, tmp_path: Path, records: li
 
 def test_an_agent_that_died_is_no_machine_that_hangs(fake: FakeBoard, tmp_path: Path) -> None:
     """Nobody waits until the machine counts as silent."""
+    fake.silence_s = 10000
     fake.say(*JOBS)
     fake.lives(0.1)
     run = carry_out(fake, tmp_path / "run")
