@@ -91,20 +91,17 @@ LeftJob HeapLeaver::submit(Owned &owned, uint64_t job)
 	if (!context)
 		return failed(context.error());
 	owned.context = std::move(*context);
-	auto heap = owned.context->create_heap(options_.shape);
-	if (!heap)
-		return failed(heap.error());
-	owned.heap = std::move(*heap);
-	auto slot = owned.context->create_slot(options_.pattern.count());
-	if (!slot)
-		return failed(slot.error());
-	owned.slot = std::move(*slot);
-	options_.pattern.fill(writes_, owned.heap->address(), 0, seat_.request.seed, job);
-	if (Status status = owned.slot->describe_heap(*owned.heap, writes_, options_.pattern.bytes); !status)
+	auto grower = Grower::create(*owned.context, options_.shape, 0, options_.pattern.count());
+	if (!grower)
+		return failed(grower.error());
+	owned.grower = std::move(*grower);
+	const auto &[heap, slot] = owned.grower;
+	options_.pattern.fill(writes_, heap->address(), 0, seat_.request.seed, job);
+	if (Status status = slot->describe_heap(*heap, writes_, options_.pattern.bytes); !status)
 		return failed(status.error());
-	if (int error = owned.slot->submit(*owned.heap))
+	if (int error = slot->submit(*heap))
 		return failed({error, "submit"});
-	auto fence = patiently<UniqueFd>([&] { return owned.slot->export_fence(); });
+	auto fence = patiently<UniqueFd>([&] { return owned.grower.slot->export_fence(); });
 	if (!fence)
 		return failed(fence.error());
 	return {SyncFile(std::move(*fence))};
@@ -119,7 +116,7 @@ LeftJob HeapLeaver::in_this_process(uint64_t job)
 		return left;
 	seat_.table.submitted(slot_, now_ns() - begin);
 	dwell();
-	if (Status status = owned.context->take_away(*options_.leave, 0, owned.heap.get()); !status)
+	if (Status status = owned.context->take_away(*options_.leave, 0, owned.grower.heap.get()); !status)
 		return {{}, status.error().code, status.error().reason};
 	if (*options_.leave == Taken::file)
 		return left; /* with all that is owned */

@@ -8,6 +8,7 @@
 #include <atomic>
 
 #include "stressors/drm/sync.h"
+#include "stressors/grower.h"
 #include "stressors/heap_submitter.h"
 
 namespace drmsqueeze
@@ -38,8 +39,7 @@ private:
 	/** The job's things, and the job itself under way. */
 	struct Owned {
 		std::unique_ptr<Context> context;
-		std::unique_ptr<Memory> heap;
-		std::unique_ptr<JobSlot> slot;
+		Grower grower;
 	};
 
 	/** What the other process tells. */

@@ -11,12 +11,13 @@
 #include <cerrno>
 #include <cstring>
 #include <fmt/format.h>
+#include <iterator>
 #include <new>
 #include <sys/wait.h>
 #include <thread>
-#include <unistd.h>
 
 #include "agent/clock.h"
+#include "agent/process.h"
 #include "stressors/heap_victim.h"
 #include "stressors/short_jobs.h"
 #include "stressors/stressor.h"
@@ -39,21 +40,15 @@ struct Options {
 	uint32_t jobs = 0;
 	uint32_t crowd = 0;
 	VictimPlan plan;
-};
 
-/** What the jobs of innocent clients saw during one case. */
-struct Innocent {
-	std::atomic<uint64_t> jobs;
-	std::atomic<uint64_t> errors;
-	std::atomic<int> error; /* the last */
-	std::atomic<int64_t> longest_ns;
+	bool has(Gone part) const { return std::find(parts.begin(), parts.end(), part) != parts.end(); }
 };
 
 struct Case {
 	Gone part;
 	VictimFate fate;
-	Innocent innocent;
-	int64_t gone_ns; /* from taking_ns on; 0: it was not seen to end */
+	JobTally innocent; /* what the jobs of innocent clients saw meanwhile */
+	int64_t gone_ns;   /* from taking_ns on; 0: it was not seen to end */
 	int next_error;
 	char counted[200]; /* by the GPU model */
 };
@@ -72,8 +67,6 @@ Options parse_options(JsonReader reader)
 			reader.fail("parts", "nothing, heap, group, vm, file, process or device");
 		options.parts.push_back(*part);
 	}
-	if (options.parts.empty())
-		options.parts.assign(kParts.begin(), kParts.end() - 1); /* the device takes everybody else's with it */
 	options.jobs = static_cast<uint32_t>(reader.integer_or("jobs", 1, kMaxCases, 6));
 	options.crowd = static_cast<uint32_t>(reader.integer_or("crowd", 1, 64, 1));
 	options.plan.chunk_bytes = reader.integer_or("chunk_kib", 128, 8192, 2048) << 10;
@@ -82,6 +75,11 @@ Options parse_options(JsonReader reader)
 	options.plan.patience_ns =
 		static_cast<int64_t>(reader.integer_or("patience_ms", 100, 600000, 30000)) * kNsPerMs;
 	reader.finish();
+	if (options.parts.empty()) /* the device takes everybody else's with it */
+		std::copy_if(kParts.begin(), kParts.end() - 1, std::back_inserter(options.parts),
+			     [&](Gone part) { return part != Gone::file || !options.plan.neighbour; });
+	else if (options.plan.neighbour && options.has(Gone::file))
+		reader.fail("neighbour", "not where the file goes: it is the neighbour's too");
 	if (options.plan.heap_bytes <= options.plan.chunk_bytes)
 		reader.fail("heap_mib", "more than a chunk");
 	return options;
@@ -99,10 +97,16 @@ public:
 	uint32_t clients() const override { return 1; }
 	uint32_t slots_per_client() const override { return 1; }
 
-	Status prepare(const Driver & /*driver*/) override
+	Status prepare(const Driver &driver) override
 	{
 		if (!shared_)
 			return Error{ENOMEM, "heap-lifetime: no shared memory"};
+		if (options_.has(Gone::device)) {
+			auto device = PlatformDriver::find(root_, driver.module);
+			if (!device)
+				return device.error();
+			options_.plan.device = std::move(*device);
+		}
 		auto held = growths_held(root_);
 		return held ? Status() : Status(held.error());
 	}
@@ -132,12 +136,15 @@ private:
 		VictimPlan plan = options_.plan;
 		plan.part = part;
 		const auto before = chunk_counters(root_);
-		pid_t victim = fork();
-		if (victim == 0)
-			run_victim(root_, seat.driver, plan, one.fate);
+		auto victim = spawn(kClientComm, kFirstOomKilled,
+				    [&]() -> int { run_victim(root_, seat.driver, plan, one.fate); });
+		if (!victim) {
+			one.fate.fail(victim.error());
+			return end(seat, one);
+		}
 		std::atomic<bool> over = false;
 		std::vector<std::thread> innocents = start_innocents(seat, one.innocent, over);
-		bool gone = wait_for_end(seat, victim);
+		bool gone = wait_for_end(seat, *victim);
 		if (gone && one.fate.taking_ns.load())
 			one.gone_ns = now_ns() - one.fate.taking_ns.load();
 		over = true;
@@ -146,7 +153,7 @@ private:
 		if (!gone)
 			return; /* the job stays in flight, and is judged so */
 		if (part == Gone::device)
-			bind_device(root_, seat.driver);
+			plan.device->bind();
 		one.next_error = try_anew(seat.driver);
 		std::string counted;
 		for (const auto &[name, value] : chunk_counters(root_))
@@ -158,7 +165,7 @@ private:
 	}
 
 	/** In a process of their own, the client's: nothing of theirs is the victim's. */
-	std::vector<std::thread> start_innocents(const ClientSeat &seat, Innocent &counts,
+	std::vector<std::thread> start_innocents(const ClientSeat &seat, JobTally &counts,
 						 std::atomic<bool> &over) const
 	{
 		std::vector<std::thread> threads;
@@ -177,20 +184,13 @@ private:
 		return threads;
 	}
 
-	void count(ShortJobs &client, uint32_t i, Innocent &counts) const
+	void count(ShortJobs &client, uint32_t i, JobTally &counts) const
 	{
 		int64_t begin = now_ns();
 		int error = client.run(i, options_.plan.patience_ns);
-		int64_t took = now_ns() - begin;
-		counts.jobs++;
-		int64_t longest = counts.longest_ns.load();
-		while (took > longest && !counts.longest_ns.compare_exchange_weak(longest, took))
-			;
-		if (!error)
-			return;
-		counts.errors++;
-		counts.error = error;
-		sleep_ns(kLook); /* a device that is gone fails at once, again and again */
+		counts.add(error, now_ns() - begin);
+		if (error)
+			sleep_ns(kLook); /* a device that is gone fails at once, again and again */
 	}
 
 	static bool wait_for_end(const ClientSeat &seat, pid_t victim)

@@ -5,7 +5,6 @@
 #include <charconv>
 #include <csignal>
 #include <cstring>
-#include <fcntl.h>
 #include <filesystem>
 #include <fmt/format.h>
 #include <map>
@@ -13,6 +12,7 @@
 #include <unistd.h>
 
 #include "agent/clock.h"
+#include "stressors/grower.h"
 
 namespace drmsqueeze
 {
@@ -25,45 +25,18 @@ constexpr int64_t kLook = kNsPerMs;
 
 [[noreturn]] void give_up(VictimFate &fate, const Error &error)
 {
-	fate.failure[error.reason.copy(fate.failure, sizeof(fate.failure) - 1)] = '\0';
+	fate.fail(error);
 	_exit(1);
 }
 
-/** One heap of the victim, and the job that makes it grow, in a group of its own. */
-struct Grower {
-	std::unique_ptr<Memory> heap;
-	std::unique_ptr<JobSlot> slot;
-
-	static Result<Grower> create(Context &context, const VictimPlan &plan, uint32_t group)
-	{
-		HeapShape shape{.bytes = plan.heap_bytes, .chunk_bytes = plan.chunk_bytes, .initial_chunks = 1};
-		auto heap = context.create_heap(shape);
-		if (!heap)
-			return heap.error();
-		auto slot = context.create_slot(1, group);
-		if (!slot)
-			return slot.error();
-		const GpuWrite first{(*heap)->address(), 1};
-		if (Status status = (*slot)->describe_heap(**heap, {&first, 1}, plan.heap_bytes); !status)
+Result<Grower> create_grower(Context &context, const VictimPlan &plan, uint32_t group)
+{
+	auto grower = Grower::create(context, {.bytes = plan.heap_bytes, .chunk_bytes = plan.chunk_bytes}, group);
+	if (grower)
+		if (Status status = grower->describe(); !status)
 			return status.error();
-		return Grower{std::move(*heap), std::move(*slot)};
-	}
-
-	int run(int64_t until_ns) const
-	{
-		if (int error = slot->submit(*heap))
-			return error;
-		return end(until_ns);
-	}
-
-	int end(int64_t until_ns) const
-	{
-		if (int error = slot->wait(until_ns))
-			return error;
-		auto error = slot->fence_error();
-		return error ? *error : error.error().code;
-	}
-};
+	return grower;
+}
 
 /** Sleeps until a growth is held up; false where none is. */
 bool wait_for_growth(const Root &root, uint64_t before, int64_t until_ns)
@@ -77,11 +50,11 @@ bool wait_for_growth(const Root &root, uint64_t before, int64_t until_ns)
 	return false;
 }
 
-int take(const Root &root, const Driver &driver, Gone part, std::unique_ptr<Context> &context, Grower &grower)
+int take(const VictimPlan &plan, std::unique_ptr<Context> &context, Grower &grower)
 {
 	static const std::map<Gone, Taken> parts = {
 		{Gone::heap, Taken::heap}, {Gone::group, Taken::group}, {Gone::vm, Taken::vm}};
-	switch (part) {
+	switch (plan.part) {
 	case Gone::nothing:
 		return 0;
 	case Gone::file:
@@ -93,38 +66,19 @@ int take(const Root &root, const Driver &driver, Gone part, std::unique_ptr<Cont
 	case Gone::process:
 		return kill(getpid(), SIGKILL) == 0 ? 0 : errno;
 	case Gone::device:
-		return unbind_device(root, driver);
+		return plan.device->unbind();
 	default:
-		Status status = context->take_away(parts.at(part), 0, grower.heap.get());
+		Status status = context->take_away(parts.at(plan.part), 0, grower.heap.get());
 		return status ? 0 : status.error().code;
 	}
 }
 
-std::string driver_directory(const Root &root, const Driver &driver)
-{
-	return root.path(std::string("/sys/bus/platform/drivers/") + driver.module + "/");
-}
-
-/** Found while it is bound, for all who are forked later. */
-const std::string &device_name(const Root &root, const Driver &driver)
-{
-	static std::string name;
-	std::error_code none;
-	if (name.empty())
-		for (const auto &entry : std::filesystem::directory_iterator(driver_directory(root, driver), none))
-			if (entry.is_symlink() && entry.path().filename() != "module")
-				name = entry.path().filename();
-	return name;
-}
-
-int tell_driver(const Root &root, const Driver &driver, const char *file)
-{
-	const std::string &name = device_name(root, driver);
-	UniqueFd fd(open((driver_directory(root, driver) + file).c_str(), O_WRONLY | O_CLOEXEC));
-	return write(fd.get(), name.data(), name.size()) < 0 ? errno : 0;
-}
-
 } // namespace
+
+void VictimFate::fail(const Error &error)
+{
+	failure[error.reason.copy(failure, sizeof(failure) - 1)] = '\0';
+}
 
 const char *name_of(Gone part)
 {
@@ -165,26 +119,16 @@ Result<uint64_t> growths_held(const Root &root)
 	return sum;
 }
 
-int unbind_device(const Root &root, const Driver &driver)
-{
-	return tell_driver(root, driver, "unbind");
-}
-
-int bind_device(const Root &root, const Driver &driver)
-{
-	return tell_driver(root, driver, "bind");
-}
-
 void run_victim(const Root &root, const Driver &driver, const VictimPlan &plan, VictimFate &fate)
 {
 	auto opened = driver.open();
 	if (!opened)
 		give_up(fate, opened.error());
 	std::unique_ptr<Context> context = std::move(*opened);
-	auto grower = Grower::create(*context, plan, 0);
+	auto grower = create_grower(*context, plan, 0);
 	if (!grower)
 		give_up(fate, grower.error());
-	auto neighbour = plan.neighbour ? Grower::create(*context, plan, 1) : Result<Grower>(Grower{});
+	auto neighbour = plan.neighbour ? create_grower(*context, plan, 1) : Result<Grower>(Grower{});
 	if (!neighbour)
 		give_up(fate, neighbour.error());
 	auto before = growths_held(root);
@@ -209,10 +153,10 @@ void run_victim(const Root &root, const Driver &driver, const VictimPlan &plan, 
 		});
 
 	fate.taking_ns = now_ns();
-	fate.taken_error = take(root, driver, plan.part, context, *grower);
+	fate.taken_error = take(plan, context, *grower);
 	fate.taken_ns = now_ns();
 	if (grower->slot) {
-		fate.fence_error = grower->end(now_ns() + plan.patience_ns);
+		fate.fence_error = grower->slot->end(now_ns() + plan.patience_ns);
 		fate.fence_ns = now_ns();
 	}
 	if (second.joinable())

@@ -5,11 +5,13 @@
 #include <atomic>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <sys/types.h>
 
 #include "agent/root.h"
 #include "stressors/drivers/driver.h"
+#include "stressors/drm/platform_driver.h"
 
 namespace drmsqueeze
 {
@@ -26,6 +28,7 @@ struct VictimPlan {
 	uint64_t heap_bytes = 0; /* of the job; more than one chunk, so that it has to grow */
 	bool neighbour = false;  /* a second group of the same VM wants its own heap to grow while the part goes */
 	int64_t patience_ns = 0; /* for a fence */
+	std::optional<PlatformDriver> device = {}; /* that goes with Gone::device */
 };
 
 /** Written by the victim in memory that others read, whatever becomes of it. Times are CLOCK_MONOTONIC, 0: not yet. */
@@ -39,6 +42,8 @@ struct VictimFate {
 	std::atomic<int> neighbour_error; /* the same of the neighbour's */
 	std::atomic<bool> no_growth;      /* the job went through with no growth seen: the case says nothing */
 	char failure[160];                /* of setting up */
+
+	void fail(const Error &error);
 };
 
 /** What the GPU model counted of chunks and of the event that asks for one; empty on a board. */
@@ -46,10 +51,6 @@ std::map<std::string, uint64_t> chunk_counters(const Root &root);
 
 /** How often the traps that hold growths up have caught one; ENOENT when there is none. */
 Result<uint64_t> growths_held(const Root &root);
-
-/** Takes the driver's device away, or gives it back: 0 or errno. */
-int unbind_device(const Root &root, const Driver &driver);
-int bind_device(const Root &root, const Driver &driver);
 
 /** In a process of its own: all of it, and the end of the process. Never returns. */
 [[noreturn]] void run_victim(const Root &root, const Driver &driver, const VictimPlan &plan, VictimFate &fate);

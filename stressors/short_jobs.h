@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* A client that asks nothing of anybody: a small buffer, and short jobs that write to it. */
+/* A client that asks nothing of anybody: small buffers, and short jobs that write to them. */
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <vector>
 
@@ -20,9 +21,24 @@ public:
 	int run(uint32_t group, int64_t patience_ns) const;
 
 private:
+	/** Its buffer is its own: a buffer knows its last job, and that of one thread only. */
+	struct Group {
+		std::unique_ptr<Buffer> buffer;
+		std::unique_ptr<JobSlot> slot;
+	};
+
 	std::unique_ptr<Context> context_;
-	std::unique_ptr<Buffer> buffer_;
-	std::vector<std::unique_ptr<JobSlot>> slots_;
+	std::vector<Group> groups_;
+};
+
+/** What jobs have come to, of several threads. */
+struct JobTally {
+	std::atomic<uint64_t> jobs;
+	std::atomic<uint64_t> errors;
+	std::atomic<int> error; /* the last */
+	std::atomic<int64_t> longest_ns;
+
+	void add(int error_of_job, int64_t took_ns);
 };
 
 } // namespace drmsqueeze

@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 
 #include "agent/clock.h"
+#include "stressors/grower.h"
 #include "stressors/heap_leaver.h"
 #include "stressors/heap_submitter.h"
 #include "stressors/stressor.h"
@@ -218,14 +219,10 @@ std::string unsupported(const Driver &driver)
 	if (!context)
 		return context.error().reason;
 	constexpr uint64_t kTrial = 2UL << 20;
-	auto heap = (*context)->create_heap({.bytes = kTrial});
-	if (!heap)
-		return heap.error().reason;
-	auto slot = (*context)->create_slot(1);
-	if (!slot)
-		return slot.error().reason;
-	GpuWrite write{(*heap)->address(), 1};
-	Status described = (*slot)->describe_heap(**heap, {&write, 1}, kTrial);
+	auto grower = Grower::create(**context, {.bytes = kTrial});
+	if (!grower)
+		return grower.error().reason;
+	Status described = grower->describe();
 	return described ? "" : described.error().reason;
 }
 

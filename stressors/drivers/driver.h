@@ -114,6 +114,10 @@ public:
 	virtual int wait(int64_t until_ns) = 0;
 	/** Of a signalled fence: 0 or the positive errno that it carries. */
 	virtual Result<int> fence_error() = 0;
+	/** Waits for the job's end: 0, what the wait fails with (ETIME at @until_ns), or the error of its fence. */
+	int end(int64_t until_ns);
+	/** submit() and end() of a job that has been described. */
+	int run(const Memory &memory, int64_t until_ns);
 	/** The fence of the job submitted last, as a sync file. */
 	virtual Result<UniqueFd> export_fence() { return Error{EOPNOTSUPP, "no sync files"}; }
 	/** When that fence signalled, by its own stamp (CLOCK_MONOTONIC); ENODATA when it has not. */

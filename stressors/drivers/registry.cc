@@ -26,6 +26,21 @@ constexpr const Driver *kDrivers[] = {
 
 } // namespace
 
+int JobSlot::end(int64_t until_ns)
+{
+	if (int error = wait(until_ns))
+		return error;
+	auto error = fence_error();
+	return error ? *error : error.error().code;
+}
+
+int JobSlot::run(const Memory &memory, int64_t until_ns)
+{
+	if (int error = submit(memory))
+		return error;
+	return end(until_ns);
+}
+
 Result<int64_t> JobSlot::signalled_ns()
 {
 	auto file = export_fence();

@@ -6,6 +6,7 @@
 #include <cerrno>
 
 #include "agent/clock.h"
+#include "stressors/grower.h"
 #include "stressors/sweep/drm_files.h"
 #include "stressors/sweep/families.h"
 #include "stressors/sweep/panfrost_bo.h"
@@ -26,31 +27,23 @@ public:
 	{
 		if (Status status = OnPanfrost::set_up(); !status)
 			return status;
-		auto heap = context_->create_heap({.bytes = kHeapBytes});
-		if (!heap)
-			return heap.error();
-		auto slot = context_->create_slot(1);
-		if (!slot)
-			return slot.error();
-		heap_ = std::move(*heap);
-		slot_ = std::move(*slot);
+		auto grower = Grower::create(*context_, {.bytes = kHeapBytes});
+		if (!grower)
+			return grower.error();
+		grower_ = std::move(*grower);
 		return {};
 	}
 	int act() override
 	{
-		const GpuWrite write{heap_->address(), 1};
-		slot_->describe({&write, 1});
-		if (int error = slot_->submit(*heap_))
-			return error;
-		if (int error = slot_->wait(now_ns() + kWait))
-			return error;
-		auto error = slot_->fence_error();
-		return error ? *error : error.error().code;
+		if (Status status = grower_.describe(); !status)
+			return status.error().code;
+		return grower_.run(now_ns() + kWait);
 	}
 	/** All of what the fault was to back, and a heap of its own for the job behind. */
 	Status check() override
 	{
-		if (Status status = gpu_writes(*context_, *heap_->buffer(), heap_->address(), kHeapBytes); !status)
+		Memory &heap = *grower_.heap;
+		if (Status status = gpu_writes(*context_, *heap.buffer(), heap.address(), kHeapBytes); !status)
 			return status;
 		return next_heap();
 	}
@@ -63,8 +56,7 @@ private:
 		return next ? gpu_writes(*context_, *(*next)->buffer(), (*next)->address(), 1) : Status(next.error());
 	}
 
-	std::unique_ptr<Memory> heap_;
-	std::unique_ptr<JobSlot> slot_;
+	Grower grower_;
 };
 
 template <typename Kind>

@@ -6,6 +6,7 @@
 #include <cerrno>
 
 #include "agent/clock.h"
+#include "stressors/grower.h"
 #include "stressors/sweep/drm_files.h"
 #include "stressors/sweep/families.h"
 #include "stressors/sweep/panthor_bo.h"
@@ -80,33 +81,22 @@ public:
 	{
 		if (Status status = OnPanthor::set_up(); !status)
 			return status;
-		return make(heap_, slot_, 0);
+		return make(grower_, 0);
 	}
 	int act() override
 	{
 		/* The descriptor stands where the last job left it. */
-		if (Status status = describe(*heap_, *slot_); !status)
+		if (Status status = grower_.describe(); !status)
 			return status.error().code;
-		if (int error = slot_->submit(*heap_))
-			return error;
-		if (int error = slot_->wait(now_ns() + kWait))
-			return error;
-		auto error = slot_->fence_error();
-		return error ? *error : error.error().code;
+		return grower_.run(now_ns() + kWait);
 	}
 	/** The job behind, with a heap of its own. */
 	Status check() override
 	{
-		std::unique_ptr<Memory> heap;
-		std::unique_ptr<JobSlot> slot;
-		if (Status status = make(heap, slot, 1); !status)
+		Grower next;
+		if (Status status = make(next, 1); !status)
 			return status;
-		if (int error = slot->submit(*heap))
-			return status_of(error, "SUBMIT");
-		if (int error = slot->wait(now_ns() + kWait))
-			return status_of(error, "wait for the next job");
-		auto error = slot->fence_error();
-		return error ? status_of(*error, "the next job's fence") : Status(error.error());
+		return status_of(next.run(now_ns() + kWait), "the next job");
 	}
 	Status check_after_failure() override { return check(); }
 
@@ -114,27 +104,17 @@ private:
 	static constexpr uint64_t kChunk = 128 * 1024;
 	static constexpr uint64_t kTakes = 2 * kChunk;
 
-	static Status describe(Memory &heap, JobSlot &slot)
+	Status make(Grower &grower, uint32_t group)
 	{
-		const GpuWrite first{heap.address(), 1};
-		return slot.describe_heap(heap, {&first, 1}, kTakes);
-	}
-
-	Status make(std::unique_ptr<Memory> &heap, std::unique_ptr<JobSlot> &slot, uint32_t group)
-	{
-		auto made = context_->create_heap({.bytes = kTakes, .chunk_bytes = kChunk, .incremental = kHandler});
+		auto made = Grower::create(*context_, {.bytes = kTakes, .chunk_bytes = kChunk, .incremental = kHandler},
+					   group);
 		if (!made)
 			return made.error();
-		auto one = context_->create_slot(1, group);
-		if (!one)
-			return one.error();
-		heap = std::move(*made);
-		slot = std::move(*one);
-		return describe(*heap, *slot);
+		grower = std::move(*made);
+		return grower.describe();
 	}
 
-	std::unique_ptr<Memory> heap_;
-	std::unique_ptr<JobSlot> slot_;
+	Grower grower_;
 };
 
 template <typename Kind>

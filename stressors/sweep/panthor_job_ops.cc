@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Panthor's groups and jobs, and its probe, which boots the firmware. */
 #include <cerrno>
-#include <fcntl.h>
-#include <filesystem>
-#include <unistd.h>
 
 #include "agent/clock.h"
+#include "stressors/drm/platform_driver.h"
 #include "stressors/sweep/buffers.h"
 #include "stressors/sweep/drm_files.h"
 #include "stressors/sweep/families.h"
@@ -100,34 +98,21 @@ private:
 	std::unique_ptr<JobSlot> slot_;
 };
 
-const std::string kDriverDirectory = "/sys/bus/platform/drivers/panthor/";
-
-/** Its name in sysfs; empty: none is bound. */
-std::string device_name()
+/** Found before the first round: nobody finds it while one has it unbound. */
+Result<PlatformDriver> &platform_driver()
 {
-	static std::string name;
-	std::error_code none;
-	for (const auto &entry : std::filesystem::directory_iterator(kDriverDirectory, none))
-		if (name.empty() && entry.is_symlink() && std::filesystem::exists(entry.path() / "driver"))
-			name = entry.path().filename();
-	return name;
-}
-
-int tell_driver(const char *file)
-{
-	const std::string name = device_name();
-	UniqueFd fd(open((kDriverDirectory + file).c_str(), O_WRONLY | O_CLOEXEC));
-	return write(fd.get(), name.data(), name.size()) < 0 ? errno : 0;
+	static auto driver = PlatformDriver::find(Root(), kPanthor);
+	return driver;
 }
 
 /** Clocks, OPPs, interrupts, the firmware's file and its sections, the boot of the MCU, workqueues, the DRM device. */
 class Probe : public Operation
 {
 public:
-	Status set_up() override { return status_of(tell_driver("unbind"), "unbind"); }
+	Status set_up() override { return status_of(platform_driver()->unbind(), "unbind"); }
 	int act() override
 	{
-		int error = tell_driver("bind");
+		int error = platform_driver()->bind();
 		bound_ = error == 0;
 		return error;
 	}
@@ -136,7 +121,7 @@ public:
 	~Probe() override
 	{
 		if (!bound_)
-			tell_driver("bind");
+			platform_driver()->bind();
 	}
 
 private:
@@ -158,7 +143,7 @@ std::string cannot_be_bound()
 {
 	if (std::string reason = unsupported(); !reason.empty())
 		return reason;
-	return device_name().empty() ? "no device of panthor in sysfs" : "";
+	return platform_driver() ? "" : platform_driver().error().reason;
 }
 
 constexpr OperationType kOperations[] = {
