@@ -26,13 +26,7 @@ public:
 	void describe(std::span<const GpuWrite> /*writes*/) override {}
 	int submit(const Memory & /*memory*/) override { return EINVAL; }
 	int wait(int64_t until_ns) override { return fence_.wait(until_ns); }
-	Result<int> fence_error() override
-	{
-		auto fence = fence_.status();
-		if (!fence)
-			return fence.error();
-		return fence->status < 0 ? -fence->status : 0;
-	}
+	Result<int> fence_error() override { return fence_.error(); }
 	Result<int64_t> signalled_ns() override { return fence_.signalled_ns(); }
 	unsigned writes_done() const override { return 0; }
 
@@ -43,13 +37,13 @@ private:
 constexpr int kNotYet = -1;
 constexpr int kNoJob = -2;
 
-Result<UniqueFd> descriptor_of(pid_t process, int fd)
+Result<SyncFile> fence_of(pid_t process, int fd)
 {
 	UniqueFd pidfd(static_cast<int>(syscall(SYS_pidfd_open, process, 0)));
 	UniqueFd copy(static_cast<int>(syscall(SYS_pidfd_getfd, pidfd.get(), fd, 0)));
 	if (!copy.valid())
 		return Error{errno, std::string("pidfd_getfd: ") + strerror(errno)};
-	return copy;
+	return SyncFile(std::move(copy));
 }
 
 } // namespace
@@ -68,12 +62,12 @@ void HeapLeaver::run()
 							 .stressor = HeapSubmitter::kStressor,
 							 .deadline_ns = seat_.request.deadline_ns,
 							 .queue = thread_});
-		LeftJob left = options_.leave == Taken::process ? in_another_process(job) : in_this_process(job);
-		if (left.error) {
-			seat_.table.end(slot_, {Fate::failed, left.error, kSubmitFailed, left.reason});
+		auto left = options_.leave == Taken::process ? in_another_process(job) : in_this_process(job);
+		if (!left) {
+			seat_.table.end(slot_, {Fate::failed, left.error().code, kSubmitFailed, left.error().reason});
 			continue;
 		}
-		FenceOnly fence(left.fence);
+		FenceOnly fence(*left);
 		if (judge_.wait(fence))
 			judge_.judge(fence, slot_, 0, [] { return 0U; });
 	}
@@ -84,74 +78,71 @@ void HeapLeaver::dwell() const
 	sleep_ns(static_cast<int64_t>(static_cast<double>(options_.leave_ns) * seat_.request.time_scale));
 }
 
-LeftJob HeapLeaver::submit(Owned &owned, uint64_t job)
+Result<SyncFile> HeapLeaver::submit(Owned &owned, uint64_t job)
 {
-	auto failed = [](const Error &error) { return LeftJob{{}, error.code, error.reason}; };
 	auto context = seat_.driver.open();
 	if (!context)
-		return failed(context.error());
+		return context.error();
 	owned.context = std::move(*context);
 	auto grower = Grower::create(*owned.context, options_.shape, 0, options_.pattern.count());
 	if (!grower)
-		return failed(grower.error());
+		return grower.error();
 	owned.grower = std::move(*grower);
 	const auto &[heap, slot] = owned.grower;
 	options_.pattern.fill(writes_, heap->address(), 0, seat_.request.seed, job);
 	if (Status status = slot->describe_heap(*heap, writes_, options_.pattern.bytes); !status)
-		return failed(status.error());
+		return status.error();
 	if (int error = slot->submit(*heap))
-		return failed({error, "submit"});
+		return Error{error, "submit"};
 	auto fence = patiently<UniqueFd>([&] { return owned.grower.slot->export_fence(); });
 	if (!fence)
-		return failed(fence.error());
-	return {SyncFile(std::move(*fence))};
+		return fence.error();
+	return SyncFile(std::move(*fence));
 }
 
-LeftJob HeapLeaver::in_this_process(uint64_t job)
+Result<SyncFile> HeapLeaver::in_this_process(uint64_t job)
 {
 	Owned owned;
 	int64_t begin = now_ns();
-	LeftJob left = submit(owned, job);
-	if (left.error)
+	auto left = submit(owned, job);
+	if (!left)
 		return left;
 	seat_.table.submitted(slot_, now_ns() - begin);
 	dwell();
 	if (Status status = owned.context->take_away(*options_.leave, 0, owned.grower.heap.get()); !status)
-		return {{}, status.error().code, status.error().reason};
+		return status.error();
 	if (*options_.leave == Taken::file)
 		return left; /* with all that is owned */
 	/* The others go when the job is through, or it would lose them too. */
-	while (left.fence.wait(now_ns() + 100 * kNsPerMs) == ETIME && seat_.control.phase.load() != Phase::over)
+	while (left->wait(now_ns() + 100 * kNsPerMs) == ETIME && seat_.control.phase.load() != Phase::over)
 		;
 	return left;
 }
 
-LeftJob HeapLeaver::in_another_process(uint64_t job)
+Result<SyncFile> HeapLeaver::in_another_process(uint64_t job)
 {
 	if (!news_)
 		news_ = new (shared_memory(sizeof(News))) News();
 	news_->fence.store(kNotYet);
 	auto other = spawn(kClientComm, kFirstOomKilled, [&] {
 		Owned owned;
-		LeftJob mine = submit(owned, job);
-		news_->error.store(mine.error);
-		news_->fence.store(mine.error ? kNoJob : mine.fence.fd());
+		auto mine = submit(owned, job);
+		news_->error.store(mine ? 0 : mine.error().code);
+		news_->fence.store(mine ? mine->fd() : kNoJob);
 		for (;;)
 			pause();
 		return 0;
 	});
 	if (!other)
-		return {{}, other.error().code, other.error().reason};
+		return other.error();
 	while (news_->fence.load() == kNotYet && seat_.control.phase.load() != Phase::over)
 		sleep_ns(kNsPerMs);
-	LeftJob left{{}, news_->error.load(), "submit in another process"};
-	if (news_->fence.load() >= 0) {
-		if (auto fence = descriptor_of(*other, news_->fence.load()); fence)
-			left.fence = SyncFile(std::move(*fence));
-		else
-			left = {{}, fence.error().code, fence.error().reason};
-	}
-	if (!left.error) {
+	Result<SyncFile> left = SyncFile(); /* none when the run is over */
+	if (int fence = news_->fence.load(); fence == kNoJob)
+		left = Error{news_->error.load(), "submit in another process"};
+	else if (fence >= 0)
+		left = fence_of(*other, fence);
+	if (left) {
 		seat_.table.submitted(slot_, 0);
 		dwell();
 	}

@@ -14,13 +14,6 @@
 namespace drmsqueeze
 {
 
-/** How a job went up to its submit. */
-struct LeftJob {
-	SyncFile fence;
-	int error = 0; /* positive errno, with a reason */
-	std::string reason = {};
-};
-
 class HeapLeaver
 {
 public:
@@ -48,10 +41,11 @@ private:
 		std::atomic<int> error;
 	};
 
-	LeftJob submit(Owned &owned, uint64_t job);
-	/* Both return when the job has lost what it is to lose. */
-	LeftJob in_this_process(uint64_t job);
-	LeftJob in_another_process(uint64_t job);
+	/** The job's fence. */
+	Result<SyncFile> submit(Owned &owned, uint64_t job);
+	/* The same; both return when the job has lost what it is to lose. */
+	Result<SyncFile> in_this_process(uint64_t job);
+	Result<SyncFile> in_another_process(uint64_t job);
 	void dwell() const;
 
 	const TilerHeapOptions &options_;

@@ -191,16 +191,7 @@ public:
 
 	int wait(int64_t until_ns) override { return fence_.wait(until_ns); }
 
-	Result<int> fence_error() override
-	{
-		auto file = fence_.export_sync_file();
-		if (!file)
-			return file.error();
-		auto fence = file->status();
-		if (!fence)
-			return fence.error();
-		return fence->status < 0 ? -fence->status : 0;
-	}
+	Result<int> fence_error() override { return fence_.fence_error(); }
 
 	Result<UniqueFd> export_fence() override
 	{

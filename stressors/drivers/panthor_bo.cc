@@ -32,14 +32,17 @@ Result<std::unique_ptr<PanthorBuffer>> PanthorBuffer::import(PanthorVm &vm, int 
 
 Result<std::unique_ptr<PanthorBuffer>> PanthorBuffer::bind(PanthorVm &vm, GemHandle gem, uint64_t bytes)
 {
-	auto bound = Syncobj::create(vm.fd());
-	if (!bound)
-		return bound.error();
-	auto address = vm.bind(gem.get(), bytes, *bound);
+	std::optional<Syncobj> bound;
+	if (vm.binding() == Binding::async) {
+		auto made = Syncobj::create(vm.fd());
+		if (!made)
+			return made.error();
+		bound = std::move(*made);
+	}
+	auto address = vm.bind(gem.get(), bytes, bound ? &*bound : nullptr);
 	if (!address)
 		return address.error();
-	return std::unique_ptr<PanthorBuffer>(
-		new PanthorBuffer(vm, std::move(gem), bytes, *address, std::move(*bound)));
+	return std::unique_ptr<PanthorBuffer>(new PanthorBuffer(vm, std::move(gem), bytes, *address, std::move(bound)));
 }
 
 PanthorBuffer::~PanthorBuffer()
@@ -85,19 +88,14 @@ Status PanthorBuffer::wait_idle(int64_t until_ns)
 
 Status PanthorBuffer::wait_bound(int64_t until_ns)
 {
-	if (!bound())
+	if (!bound_)
 		return {};
-	if (int error = bound_.wait(until_ns))
+	if (int error = bound_->wait(until_ns))
 		return Error{error == ETIME ? ETIMEDOUT : error, "VM_BIND: its fence did not signal"};
-	auto file = bound_.export_sync_file();
-	if (!file)
-		return file.error();
-	auto fence = file->status();
-	if (!fence)
-		return fence.error();
-	if (fence->status >= 0)
-		return {};
-	return Error{-fence->status, "VM_BIND: its fence carries an error"};
+	auto error = bound_->fence_error();
+	if (!error)
+		return error.error();
+	return *error ? Status(Error{*error, "VM_BIND: its fence carries an error"}) : Status();
 }
 
 } // namespace drmsqueeze

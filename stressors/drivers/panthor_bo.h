@@ -3,6 +3,7 @@
 #pragma once
 
 #include <mutex>
+#include <optional>
 
 #include "stressors/drivers/panthor_vm.h"
 #include "stressors/drm/gem.h"
@@ -32,13 +33,13 @@ public:
 	Status wait_bound(int64_t until_ns) override;
 
 	/** The fence that says it is bound, where that may still be under way; else nullptr. */
-	const Syncobj *bound() const { return vm_.binding() == Binding::async ? &bound_ : nullptr; }
+	const Syncobj *bound() const { return bound_ ? &*bound_ : nullptr; }
 	/** A job uses it from now on until @fence signals. */
 	void used_until(std::shared_ptr<const Syncobj> fence) const { last_use_ = std::move(fence); }
 
 private:
 	static Result<std::unique_ptr<PanthorBuffer>> bind(PanthorVm &vm, GemHandle gem, uint64_t bytes);
-	PanthorBuffer(PanthorVm &vm, GemHandle gem, uint64_t bytes, uint64_t address, Syncobj bound)
+	PanthorBuffer(PanthorVm &vm, GemHandle gem, uint64_t bytes, uint64_t address, std::optional<Syncobj> bound)
 		: vm_(vm), gem_(std::move(gem)), bytes_(bytes), address_(address), bound_(std::move(bound))
 	{
 	}
@@ -47,7 +48,7 @@ private:
 	GemHandle gem_;
 	uint64_t bytes_;
 	uint64_t address_;
-	Syncobj bound_;
+	std::optional<Syncobj> bound_; /* of Binding::async */
 	mutable std::shared_ptr<const Syncobj> last_use_;
 	std::mutex lock_; /* of view_ until it is valid */
 	Mapping view_;

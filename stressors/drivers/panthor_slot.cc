@@ -26,9 +26,11 @@ constexpr std::string_view kModel = "/sys/kernel/debug/drmsqueeze/mali-csf";
 PanthorSlot::PanthorSlot(PanthorGroups &groups, uint32_t number, std::unique_ptr<PanthorBuffer> memory, Mapping view,
 			 Syncobj fence, unsigned max_writes)
 	: groups_(groups), number_(number), memory_(std::move(memory)), view_(std::move(view)),
-	  fence_(std::make_shared<Syncobj>(std::move(fence))), max_writes_(max_writes)
+	  fence_(std::make_shared<Syncobj>(std::move(fence))), max_writes_(max_writes), on_model_(Root().exists(kModel))
 {
-	put(kHandler, PanthorStream::of_handler());
+	const std::vector<uint64_t> handler = PanthorStream::of_handler();
+	put(kHandler, handler);
+	handler_bytes_ = static_cast<uint32_t>(std::span(handler).size_bytes());
 }
 
 Result<std::unique_ptr<JobSlot>> PanthorSlot::create(PanthorVm &vm, PanthorGroups &groups, uint32_t group,
@@ -78,17 +80,13 @@ Status PanthorSlot::describe_heap(Memory &heap, std::span<const GpuWrite> writes
 	auto *tiler_heap = dynamic_cast<PanthorHeap *>(&heap);
 	if (!tiler_heap)
 		return Error{EOPNOTSUPP, "not a tiler heap"};
-	if (!Root().exists(kModel))
+	if (!on_model_)
 		return Error{EOPNOTSUPP,
 			     "tiling takes shaders; without them a heap grows by an instruction that only the GPU "
 			     "model mali-csf has"};
 	std::vector<uint64_t> offsets;
 	for (const GpuWrite &write : writes)
 		offsets.push_back(write.address / MALI_CSF_HEAP_BLOCK * MALI_CSF_HEAP_BLOCK);
-	std::span<const uint64_t> handler;
-	auto handler_stream = PanthorStream::of_handler();
-	if (tiler_heap->incremental())
-		handler = handler_stream;
 	memset(view_.data() + kTiler, 0, kTilerBytes);
 	view_.store64(kTiler + MALI_CSF_TILER_HEAP_DESC, tiler_heap->descriptor(number_));
 	memset(view_.data() + kCopies, 0, offsets.size() * sizeof(uint64_t));
@@ -96,8 +94,8 @@ Status PanthorSlot::describe_heap(Memory &heap, std::span<const GpuWrite> writes
 				   .tiler = address(kTiler),
 				   .status = address(0),
 				   .copies = address(kCopies),
-				   .handler = handler.empty() ? 0 : address(kHandler),
-				   .handler_bytes = static_cast<uint32_t>(handler.size_bytes()),
+				   .handler = tiler_heap->incremental() ? address(kHandler) : 0,
+				   .handler_bytes = tiler_heap->incremental() ? handler_bytes_ : 0,
 				   .seed = writes.empty() ? kSeed : writes.front().value};
 	begin(PanthorStream::of_heap(plan, offsets, bytes), writes.size());
 	return {};
@@ -140,20 +138,13 @@ int PanthorSlot::submit_to(PanthorGroup &group, const Buffer *buffer) const
 /* Whoever sees the first failure of a group sees that of the job which the driver blames; see the table of outcomes. */
 Result<int> PanthorSlot::fence_error()
 {
-	auto file = fence_->export_sync_file();
-	if (!file)
-		return file.error();
-	auto fence = file->status();
-	if (!fence)
-		return fence.error();
-	if (fence->status >= 0)
-		return 0;
-	if (group_) {
+	auto error = fence_->fence_error();
+	if (error && *error && group_) {
 		bystander_ = group_->had_failed() && view_.load32(offsetof(PanthorStatus, begun)) == 0;
 		if (group_->lost())
 			groups_.drop(number_, group_);
 	}
-	return -fence->status;
+	return error;
 }
 
 Result<UniqueFd> PanthorSlot::export_fence()

@@ -49,6 +49,8 @@ private:
 	Mapping view_;
 	std::shared_ptr<Syncobj> fence_;
 	unsigned max_writes_;
+	bool on_model_; /* that knows the instruction by which heaps grow */
+	uint32_t handler_bytes_;
 	std::shared_ptr<PanthorGroup> group_; /* of the last job */
 	uint32_t stream_bytes_ = 0;
 	uint32_t writes_ = 0;

@@ -79,7 +79,7 @@ Status PanthorVm::destroy()
 	return drmIoctl(fd_, DRM_IOCTL_PANTHOR_VM_DESTROY, &args) == 0 ? Status() : error_of("PANTHOR_VM_DESTROY");
 }
 
-Result<uint64_t> PanthorVm::bind(uint32_t handle, uint64_t bytes, const Syncobj &bound)
+Result<uint64_t> PanthorVm::bind(uint32_t handle, uint64_t bytes, const Syncobj *bound)
 {
 	drm_panthor_vm_bind_op op{};
 	{
@@ -90,14 +90,14 @@ Result<uint64_t> PanthorVm::bind(uint32_t handle, uint64_t bytes, const Syncobj 
 		return Error{ENOSPC, "no room in the GPU's address space"};
 	drm_panthor_sync_op signal{};
 	signal.flags = static_cast<uint32_t>(DRM_PANTHOR_SYNC_OP_SIGNAL);
-	signal.handle = bound.handle();
 	op.flags = DRM_PANTHOR_VM_BIND_OP_TYPE_MAP;
 	op.bo_handle = handle;
 	op.size = bytes;
 	drm_panthor_vm_bind args{};
 	args.vm_id = id_;
-	if (binding_ == Binding::async) {
+	if (bound) {
 		args.flags = DRM_PANTHOR_VM_BIND_ASYNC;
+		signal.handle = bound->handle();
 		op.syncs = DRM_PANTHOR_OBJ_ARRAY(1, &signal);
 	}
 	args.ops = DRM_PANTHOR_OBJ_ARRAY(1, &op);
@@ -129,15 +129,6 @@ Status PanthorVm::unbind(uint64_t address, uint64_t bytes, const Syncobj *after)
 	std::lock_guard guard(lock_);
 	ranges_.give_back(address, bytes);
 	return {};
-}
-
-std::string PanthorVm::unusable() const
-{
-	drm_panthor_vm_get_state args{};
-	args.vm_id = id_;
-	if (drmIoctl(fd_, DRM_IOCTL_PANTHOR_VM_GET_STATE, &args) != 0)
-		return error_of("PANTHOR_VM_GET_STATE").reason;
-	return args.state == DRM_PANTHOR_VM_STATE_USABLE ? "" : "the VM is unusable";
 }
 
 } // namespace drmsqueeze

@@ -45,13 +45,11 @@ public:
 	 */
 	void choose(Binding binding) { binding_ = binding; }
 
-	/** Where it was bound. Async: @bound is the fence of it. */
-	Result<uint64_t> bind(uint32_t handle, uint64_t bytes, const Syncobj &bound);
+	/** Where it was bound. Async: @bound becomes the fence of it; sync: nullptr. */
+	Result<uint64_t> bind(uint32_t handle, uint64_t bytes, const Syncobj *bound);
 	/** Async: after the fence of @after, where there is one. Without success the addresses are never used again. */
 	Status unbind(uint64_t address, uint64_t bytes, const Syncobj *after);
 
-	/** Empty, or why nothing can be bound any more. */
-	std::string unusable() const;
 	Status destroy();
 	/** From now on nothing is given back one by one: the file is about to go, and takes all with it. */
 	void leave_to_file() { left_ = true; }

@@ -58,6 +58,14 @@ Result<FenceStatus> SyncFile::status() const
 	return FenceStatus{info.status};
 }
 
+Result<int> SyncFile::error() const
+{
+	auto fence = status();
+	if (!fence)
+		return fence.error();
+	return fence->status < 0 ? -fence->status : 0;
+}
+
 Result<std::vector<FenceInfo>> SyncFile::fences() const
 {
 	sync_file_info info{};
@@ -139,6 +147,12 @@ Result<SyncFile> Syncobj::export_sync_file() const
 	if (drmSyncobjExportSyncFile(fd_, handle_, &fd) != 0)
 		return Error{errno, std::string("export of a sync file: ") + strerror(errno)};
 	return SyncFile(UniqueFd(fd));
+}
+
+Result<int> Syncobj::fence_error() const
+{
+	auto file = export_sync_file();
+	return file ? file->error() : Result<int>(file.error());
 }
 
 Status Syncobj::import_sync_file(const SyncFile &file) const

@@ -36,6 +36,8 @@ public:
 
 	/** Of the file as a whole. */
 	Result<FenceStatus> status() const;
+	/** The positive errno that it carries; 0: none, or not signalled. */
+	Result<int> error() const;
 	/** Each fence by itself, containers unfolded; of those that merging found signalled there is none. */
 	Result<std::vector<FenceInfo>> fences() const;
 	/** When the last of its fences signalled; ENODATA while one has not. */
@@ -69,6 +71,8 @@ public:
 	int wait(int64_t until_ns) const;
 
 	Result<SyncFile> export_sync_file() const;
+	/** As SyncFile::error(), of the fence that is in it now. */
+	Result<int> fence_error() const;
 	/** The fence of @file takes the place of what was there. */
 	Status import_sync_file(const SyncFile &file) const;
 
