@@ -148,7 +148,7 @@ TEST_F(BoardRing, IsToldOnTheConsoleOnlyWhereNobodyTakesIt)
 		pause();
 		_exit(0);
 	}
-	std::jthread harness([&](std::stop_token stop) {
+	std::jthread harness([&](const std::stop_token &stop) {
 		auto ring = RingHost::open(file_);
 		for (int i = 2; !stop.stop_requested(); i++) {
 			std::this_thread::sleep_for(std::chrono::milliseconds(20));
