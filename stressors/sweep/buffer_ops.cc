@@ -234,12 +234,6 @@ public:
 	}
 };
 
-template <typename Kind>
-std::unique_ptr<Operation> make()
-{
-	return std::make_unique<Kind>();
-}
-
 template <const char *const &path>
 std::string without()
 {

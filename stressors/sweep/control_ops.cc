@@ -101,12 +101,6 @@ private:
 	bool failed_ = false;
 };
 
-template <typename Kind>
-std::unique_ptr<Operation> make()
-{
-	return std::make_unique<Kind>();
-}
-
 std::string supported()
 {
 	return {};

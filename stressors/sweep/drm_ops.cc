@@ -10,9 +10,9 @@
 #include <map>
 #include <unistd.h>
 
-#include "stressors/drivers/driver.h"
 #include "stressors/drm/device.h"
 #include "stressors/sweep/buffers.h"
+#include "stressors/sweep/driver_bo.h"
 #include "stressors/sweep/drm_files.h"
 #include "stressors/sweep/families.h"
 
@@ -78,35 +78,22 @@ public:
 };
 
 template <const char *driver>
-class Export : public Operation
+class Export : public OnDriverBo
 {
 public:
-	Status set_up() override
-	{
-		auto context = find_driver(driver)->open();
-		if (!context)
-			return context.error();
-		context_ = std::move(*context);
-		auto buffer = context_->create_buffer(kBufferBytes);
-		if (!buffer)
-			return buffer.error();
-		buffer_ = std::move(*buffer);
-		return {};
-	}
+	Export() : OnDriverBo(driver) {}
 	int act() override
 	{
 		drm_prime_handle args{};
 		args.handle = buffer_->handle();
 		args.flags = DRM_CLOEXEC | DRM_RDWR;
-		int error = call(context_->fd(), DRM_IOCTL_PRIME_HANDLE_TO_FD, &args);
+		int error = call(fd(), DRM_IOCTL_PRIME_HANDLE_TO_FD, &args);
 		return error ? error : keep(args.fd, dmabuf_);
 	}
 	Status check() override { return try_pages(dmabuf_.get()); }
 	UniqueFd share() override { return std::move(dmabuf_); }
 
 private:
-	std::unique_ptr<Context> context_;
-	std::unique_ptr<Buffer> buffer_;
 	UniqueFd dmabuf_;
 };
 
@@ -140,12 +127,6 @@ private:
 	UniqueFd dmabuf_;
 	uint32_t handle_ = 0;
 };
-
-template <typename Kind>
-std::unique_ptr<Operation> make()
-{
-	return std::make_unique<Kind>();
-}
 
 template <const char *driver>
 std::string without()

@@ -169,12 +169,6 @@ private:
 	static constexpr uint64_t kDeadlineNs = 1; /* long past: whatever looks at it may hurry */
 };
 
-template <typename Kind>
-std::unique_ptr<Operation> make()
-{
-	return std::make_unique<Kind>();
-}
-
 std::string unsupported()
 {
 	UniqueFd fd(open(kSwSync, O_RDWR | O_CLOEXEC));

@@ -11,6 +11,26 @@
 namespace drmsqueeze
 {
 
+/**
+ * With the offset at which the buffer of an open file can be mapped. @MakeOffset is the step that asks for it, and
+ * keeps it in offset_.
+ */
+template <typename MakeOffset>
+class WithOffset : public MakeOffset
+{
+public:
+	Status set_up() override
+	{
+		if (Status status = MakeOffset::set_up(); !status)
+			return status;
+		return status_of(MakeOffset::act(), "offset for mmap()");
+	}
+
+protected:
+	int map_fd() const { return this->fd(); }
+	uint64_t map_offset() const { return this->offset_; }
+};
+
 /** mmap() of kBufferBytes. @Base sets up a buffer that can be mapped, and says map_fd() and map_offset() of it. */
 template <typename Base>
 class Map : public Base

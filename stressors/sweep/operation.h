@@ -43,6 +43,13 @@ public:
 	virtual UniqueFd share() { return {}; }
 };
 
+/** For OperationType::make. */
+template <typename Kind>
+std::unique_ptr<Operation> make()
+{
+	return std::make_unique<Kind>();
+}
+
 struct OperationType {
 	const char *name; /* FAMILY/OPERATION */
 	std::unique_ptr<Operation> (*make)();

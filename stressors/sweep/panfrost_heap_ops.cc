@@ -59,12 +59,6 @@ private:
 	Grower grower_;
 };
 
-template <typename Kind>
-std::unique_ptr<Operation> make()
-{
-	return std::make_unique<Kind>();
-}
-
 std::string unsupported()
 {
 	return driver_missing("panfrost");

@@ -281,12 +281,6 @@ private:
 	uint32_t out_ = 0;
 };
 
-template <typename Kind>
-std::unique_ptr<Operation> make()
-{
-	return std::make_unique<Kind>();
-}
-
 std::string unsupported()
 {
 	return driver_missing("panfrost");

@@ -90,22 +90,6 @@ protected:
 	uint64_t offset_ = 0;
 };
 
-/** With the offset at which it can be mapped. */
-class Mappable : public MmapBo
-{
-public:
-	Status set_up() override
-	{
-		if (Status status = MmapBo::set_up(); !status)
-			return status;
-		return status_of(MmapBo::act(), "MMAP_BO");
-	}
-
-protected:
-	int map_fd() const { return fd(); }
-	uint64_t map_offset() const { return offset_; }
-};
-
 class GetBoOffset : public OnPanfrostBo
 {
 public:
@@ -186,12 +170,6 @@ private:
 	std::array<char, 64 * 1024> values_{};
 };
 
-template <typename Kind>
-std::unique_ptr<Operation> make()
-{
-	return std::make_unique<Kind>();
-}
-
 std::string unsupported()
 {
 	return driver_missing(kPanfrost);
@@ -218,8 +196,8 @@ constexpr OperationType kOperations[] = {
 	{"panfrost/create-bo-large", make<CreateBo<kLargeBytes, PANFROST_BO_NOEXEC>>, unsupported, panfrost_works},
 	{"panfrost/create-heap", make<CreateBo<kBlockBytes, kHeap>>, unsupported, panfrost_works},
 	{"panfrost/mmap-bo", make<MmapBo>, unsupported, panfrost_works},
-	{"panfrost/mmap", make<Map<Mappable>>, unsupported, panfrost_works},
-	{"panfrost/fault", make<Touch<Mappable>>, unsupported, panfrost_works},
+	{"panfrost/mmap", make<Map<WithOffset<MmapBo>>>, unsupported, panfrost_works},
+	{"panfrost/fault", make<Touch<WithOffset<MmapBo>>>, unsupported, panfrost_works},
 	{"panfrost/get-bo-offset", make<GetBoOffset>, unsupported, panfrost_works},
 	{"panfrost/madvise", make<Madvise>, unsupported, panfrost_works},
 	{"panfrost/wait-bo", make<WaitBo>, unsupported, panfrost_works},

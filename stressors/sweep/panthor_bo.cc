@@ -125,7 +125,7 @@ int panthor_destroy_group(int fd, uint32_t group)
 
 Status panthor_works(int dmabuf)
 {
-	return driver_works(kPanthor, dmabuf);
+	return driver_works(kPanthorName, dmabuf);
 }
 
 } // namespace drmsqueeze

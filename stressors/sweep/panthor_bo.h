@@ -11,7 +11,7 @@
 namespace drmsqueeze
 {
 
-inline constexpr const char *kPanthor = "panthor";
+inline constexpr const char *kPanthorName = "panthor";
 
 /* The VM of a Context: VM_CREATE counts from 1 in each file, and a context makes one (drivers/panthor.cc). */
 inline constexpr uint32_t kPanthorVm = 1;
@@ -38,13 +38,13 @@ Status panthor_works(int dmabuf);
 class OnPanthor : public OnDriver
 {
 public:
-	OnPanthor() : OnDriver(kPanthor) {}
+	OnPanthor() : OnDriver(kPanthorName) {}
 };
 
 class OnPanthorBo : public OnDriverBo
 {
 public:
-	OnPanthorBo() : OnDriverBo(kPanthor) {}
+	OnPanthorBo() : OnDriverBo(kPanthorName) {}
 };
 
 } // namespace drmsqueeze

@@ -117,15 +117,9 @@ private:
 	Grower grower_;
 };
 
-template <typename Kind>
-std::unique_ptr<Operation> make()
-{
-	return std::make_unique<Kind>();
-}
-
 std::string unsupported()
 {
-	return driver_missing(kPanthor);
+	return driver_missing(kPanthorName);
 }
 
 constexpr OperationType kOperations[] = {

@@ -101,7 +101,7 @@ private:
 /** Found before the first round: nobody finds it while one has it unbound. */
 Result<PlatformDriver> &platform_driver()
 {
-	static auto driver = PlatformDriver::find(Root(), kPanthor);
+	static auto driver = PlatformDriver::find(Root(), kPanthorName);
 	return driver;
 }
 
@@ -128,15 +128,9 @@ private:
 	bool bound_ = false;
 };
 
-template <typename Kind>
-std::unique_ptr<Operation> make()
-{
-	return std::make_unique<Kind>();
-}
-
 std::string unsupported()
 {
-	return driver_missing(kPanthor);
+	return driver_missing(kPanthorName);
 }
 
 std::string cannot_be_bound()

@@ -4,9 +4,10 @@
  * panthor_job_ops.cc.
  */
 #include <cerrno>
-#include <drm.h>
+#include <optional>
 
 #include "agent/clock.h"
+#include "stressors/drm/sync.h"
 #include "stressors/sweep/buffers.h"
 #include "stressors/sweep/drm_files.h"
 #include "stressors/sweep/families.h"
@@ -140,21 +141,6 @@ protected:
 	uint64_t offset_ = 0;
 };
 
-class Mappable : public MmapOffset
-{
-public:
-	Status set_up() override
-	{
-		if (Status status = MmapOffset::set_up(); !status)
-			return status;
-		return status_of(MmapOffset::act(), "BO_MMAP_OFFSET");
-	}
-
-protected:
-	int map_fd() const { return fd(); }
-	uint64_t map_offset() const { return offset_; }
-};
-
 /** The first mapping of a buffer: its pages are had now. */
 template <uint64_t kBytes>
 class Bind : public OnPanthor
@@ -189,28 +175,25 @@ public:
 	{
 		if (Status status = Bind::set_up(); !status)
 			return status;
-		drm_syncobj_create args{};
-		int error = call(fd(), DRM_IOCTL_SYNCOBJ_CREATE, &args);
-		syncobj_ = args.handle;
-		return status_of(error, "SYNCOBJ_CREATE");
+		auto made = Syncobj::create(fd());
+		if (!made)
+			return made.error();
+		bound_ = std::move(*made);
+		return {};
 	}
 	int act() override
 	{
-		return panthor_bind_async(fd(), kPanthorVm, handle_, kPanthorAddress, kBufferBytes, syncobj_);
+		return panthor_bind_async(fd(), kPanthorVm, handle_, kPanthorAddress, kBufferBytes, bound_->handle());
 	}
 	Status check() override
 	{
-		drm_syncobj_wait args{};
-		args.handles = reinterpret_cast<uintptr_t>(&syncobj_);
-		args.count_handles = 1;
-		args.timeout_nsec = now_ns() + kWait;
-		if (int error = call(fd(), DRM_IOCTL_SYNCOBJ_WAIT, &args))
+		if (int error = bound_->wait(now_ns() + kWait))
 			return status_of(error, "wait for VM_BIND");
 		return Bind::check();
 	}
 
 private:
-	uint32_t syncobj_ = 0;
+	std::optional<Syncobj> bound_;
 };
 
 /** A hole in the middle of a mapping, in each of whose two tables something stays. */
@@ -237,15 +220,9 @@ public:
 	}
 };
 
-template <typename Kind>
-std::unique_ptr<Operation> make()
-{
-	return std::make_unique<Kind>();
-}
-
 std::string unsupported()
 {
-	return driver_missing(kPanthor);
+	return driver_missing(kPanthorName);
 }
 
 constexpr OperationType kOperations[] = {
@@ -256,8 +233,8 @@ constexpr OperationType kOperations[] = {
 	{"panthor/bo-create", make<CreateBo>, unsupported, panthor_works},
 	{"panthor/bo-create-exclusive", make<CreateExclusiveBo>, unsupported, panthor_works},
 	{"panthor/bo-mmap-offset", make<MmapOffset>, unsupported, panthor_works},
-	{"panthor/mmap", make<Map<Mappable>>, unsupported, panthor_works},
-	{"panthor/fault", make<Touch<Mappable>>, unsupported, panthor_works},
+	{"panthor/mmap", make<Map<WithOffset<MmapOffset>>>, unsupported, panthor_works},
+	{"panthor/fault", make<Touch<WithOffset<MmapOffset>>>, unsupported, panthor_works},
 	{"panthor/vm-bind", make<Bind<kBufferBytes>>, unsupported, panthor_works},
 	{"panthor/vm-bind-large", make<Bind<kLargeBytes>>, unsupported, panthor_works},
 	{"panthor/vm-bind-async", make<BindAsync>, unsupported, panthor_works},

@@ -47,6 +47,8 @@ public:
 	Status set_up() override { return status_of(open_driver(kDriver, file_), kDriver); }
 
 protected:
+	int fd() const { return file_.get(); }
+
 	Status pages_work()
 	{
 		uint64_t offset = 0;
@@ -89,22 +91,6 @@ public:
 
 protected:
 	uint64_t offset_ = 0;
-};
-
-/** With the offset at which it can be mapped. */
-class Mappable : public MapDumb
-{
-public:
-	Status set_up() override
-	{
-		if (Status status = MapDumb::set_up(); !status)
-			return status;
-		return status_of(MapDumb::act(), "MODE_MAP_DUMB");
-	}
-
-protected:
-	int map_fd() const { return file_.get(); }
-	uint64_t map_offset() const { return offset_; }
 };
 
 class Attach : public OnBuffer
@@ -158,12 +144,6 @@ public:
 	Status check() override { return pages_work(); }
 };
 
-template <typename Kind>
-std::unique_ptr<Operation> make()
-{
-	return std::make_unique<Kind>();
-}
-
 std::string unsupported()
 {
 	return driver_missing(kDriver);
@@ -172,8 +152,8 @@ std::string unsupported()
 constexpr OperationType kOperations[] = {
 	{"vgem/create-dumb", make<CreateDumb>, unsupported, try_dmabuf},
 	{"vgem/map-dumb", make<MapDumb>, unsupported, try_dmabuf},
-	{"vgem/mmap", make<Map<Mappable>>, unsupported, try_dmabuf},
-	{"vgem/fault", make<Touch<Mappable>>, unsupported, try_dmabuf},
+	{"vgem/mmap", make<Map<WithOffset<MapDumb>>>, unsupported, try_dmabuf},
+	{"vgem/fault", make<Touch<WithOffset<MapDumb>>>, unsupported, try_dmabuf},
 	{"vgem/fence-attach", make<Attach>, unsupported, try_dmabuf},
 	{"vgem/fence-signal", make<Signal>, unsupported, try_dmabuf},
 };
