@@ -73,13 +73,8 @@ BoChurner::Verdict BoChurner::cycle(uint64_t job, uint64_t number)
 /* Past the deadline the supervisor ends the job: then nobody reads our verdict. */
 BoChurner::Verdict BoChurner::await_bound(const ChurnBo &bo)
 {
-	constexpr int64_t kSlice = 100 * kNsPerMs;
 	constexpr int64_t kForever = 3600 * kNsPerS;
-	int64_t until = now_ns() + kForever;
-	Status status;
-	do {
-		status = bo.buffer->wait_bound(now_ns() + kSlice);
-	} while (!status && status.error().code == ETIMEDOUT && now_ns() < until);
+	Status status = bo.buffer->wait_bound(now_ns() + kForever);
 	return status ? Verdict() : failed(status.error(), kSubmitFailed);
 }
 

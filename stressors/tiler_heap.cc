@@ -90,10 +90,8 @@ struct Shared {
 };
 
 /** Groups are made anew for each job, or something is taken away from under it: the driver must have groups. */
-Status try_out(const TilerHeapOptions &options, Context &context)
+Status try_groups(Context &context)
 {
-	if (!options.fresh_groups && !options.leave)
-		return {};
 	auto slot = context.create_slot(1);
 	return slot ? context.take_away(Taken::group, 0, nullptr) : Status(slot.error());
 }
@@ -110,7 +108,6 @@ public:
 	uint32_t clients() const override { return options_.contexts; }
 	uint32_t slots_per_client() const override { return options_.threads * options_.in_flight; }
 
-	/* The dma-buf keeps the shared heap alive after the context that made it. */
 	Status prepare(const Driver &driver) override
 	{
 		if (!shared_)
@@ -118,23 +115,17 @@ public:
 		shared_->driver = &driver;
 		if (auto events = heap_events())
 			shared_->before = *events;
+		const bool shared = options_.heap == HeapKind::shared;
+		const bool groups = options_.fresh_groups || options_.leave;
+		if (!shared && !groups)
+			return {};
 		auto context = driver.open();
 		if (!context)
 			return context.error();
-		if (Status status = try_out(options_, **context); !status)
-			return status;
-		if (options_.heap != HeapKind::shared)
-			return {};
-		auto heap = (*context)->create_heap(options_.shape);
-		if (!heap)
-			return heap.error();
-		if (!(*heap)->buffer())
-			return Error{EOPNOTSUPP, "tiler-heap: heaps of this driver belong to one address space"};
-		auto dmabuf = (*heap)->buffer()->export_dmabuf();
-		if (!dmabuf)
-			return dmabuf.error();
-		dmabuf_ = std::move(*dmabuf);
-		return {};
+		if (groups)
+			if (Status status = try_groups(**context); !status)
+				return status;
+		return shared ? share_heap(**context) : Status();
 	}
 
 	Status run_client(const ClientSeat &seat) override
@@ -184,6 +175,21 @@ public:
 	}
 
 private:
+	/** The dma-buf keeps it alive after the context that made it. */
+	Status share_heap(Context &context)
+	{
+		auto heap = context.create_heap(options_.shape);
+		if (!heap)
+			return heap.error();
+		if (!(*heap)->buffer())
+			return Error{EOPNOTSUPP, "tiler-heap: heaps of this driver belong to one address space"};
+		auto dmabuf = (*heap)->buffer()->export_dmabuf();
+		if (!dmabuf)
+			return dmabuf.error();
+		dmabuf_ = std::move(*dmabuf);
+		return {};
+	}
+
 	Status run_leavers(const ClientSeat &seat) const
 	{
 		std::vector<std::unique_ptr<HeapLeaver>> leavers;
@@ -231,9 +237,7 @@ std::vector<std::string> limits(const Driver &driver)
 	auto context = driver.open();
 	if (!context)
 		return {};
-	TilerHeapOptions options;
-	options.fresh_groups = true;
-	Status status = try_out(options, **context);
+	Status status = try_groups(**context);
 	return status ? std::vector<std::string>{} : std::vector{"groups, take_away: " + status.error().reason};
 }
 
