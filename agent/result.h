@@ -6,7 +6,9 @@
 #pragma once
 
 #include <cerrno>
+#include <cstring>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <variant>
 
@@ -18,6 +20,13 @@ struct Error {
 	int code = 0;
 	std::string reason;
 };
+
+/** That @what failed with errno. */
+inline Error error_of(std::string_view what)
+{
+	int code = errno;
+	return {code, std::string(what) + ": " + strerror(code)};
+}
 
 template <typename T>
 class [[nodiscard]] Result

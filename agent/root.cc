@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <fcntl.h>
 #include <filesystem>
@@ -35,6 +36,20 @@ Result<std::string> Root::read(std::string_view file) const
 			return text;
 		text.append(chunk, static_cast<size_t>(got));
 	}
+}
+
+Result<uint64_t> Root::number(std::string_view file) const
+{
+	auto text = read(file);
+	if (!text)
+		return text.error();
+	std::string word = trimmed(*text);
+	bool hex = word.starts_with("0x");
+	const char *begin = word.data() + (hex ? 2 : 0);
+	uint64_t value = 0;
+	if (std::from_chars(begin, word.data() + word.size(), value, hex ? 16 : 10).ec != std::errc())
+		return Error{EPROTO, path(file) + ": no number"};
+	return value;
 }
 
 std::vector<std::string> Root::glob(std::string_view pattern) const

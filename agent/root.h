@@ -2,6 +2,7 @@
 /* The kernel's file trees under a root that tests replace. */
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,6 +23,9 @@ public:
 
 	/** The whole text of a file of any kind; the errno of open or read. */
 	Result<std::string> read(std::string_view path) const;
+
+	/** The number, decimal or 0x…, that a file begins with; EPROTO when there is none. */
+	Result<uint64_t> number(std::string_view path) const;
 
 	/**
 	 * The files that match @pattern, under the root's prefix and with links resolved, each once: dri/0 and dri/128

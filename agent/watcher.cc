@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdlib>
 #include <fcntl.h>
 #include <filesystem>
 #include <fmt/format.h>
@@ -78,8 +77,8 @@ std::string taint_letters(uint64_t bits)
 
 uint64_t taint_of(const Root &root)
 {
-	auto text = root.read("/proc/sys/kernel/tainted");
-	return text ? std::strtoull(text->c_str(), nullptr, 10) : 0;
+	auto taint = root.number("/proc/sys/kernel/tainted");
+	return taint ? *taint : 0;
 }
 
 void collect_coredumps(const Root &root, const Recorder &recorder, Control &control, std::set<std::string> &seen)

@@ -2,23 +2,12 @@
 #include "injectors/shrinker_files.h"
 
 #include <cerrno>
-#include <cstring>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
 namespace drmsqueeze
 {
-
-namespace
-{
-
-Error error_of(const std::string &file)
-{
-	return {errno, file + ": " + strerror(errno)};
-}
-
-} // namespace
 
 Result<KernelFile> KernelFile::open(std::string path, int flags)
 {

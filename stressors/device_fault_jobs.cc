@@ -64,9 +64,8 @@ void FaultJobs::run_compute()
 		if (!lanes_[0].flies)
 			continue;
 		auto misses_page = [&] {
-			auto address = root.read(fault_file);
-			return address &&
-			       std::strtoull(address->c_str(), nullptr, 0) == DevicePager::missing_page(round);
+			auto address = root.number(fault_file);
+			return address && *address == DevicePager::missing_page(round);
 		};
 		if (!wait_until(misses_page))
 			break;

@@ -48,7 +48,7 @@ Status DevicePager::set_up()
 	std::string file = fault_file(seat_.request.model);
 	fault_file_.reset(open(file.c_str(), O_WRONLY | O_CLOEXEC));
 	if (!fault_file_.valid())
-		return Error{errno, file + ": " + strerror(errno)};
+		return error_of(file);
 	for (Mapping *mapping : {&memory_, &buffer_}) {
 		auto memory = Mapping::anonymous(mapping == &memory_ ? bytes_ : kPagesAtOnce * kPage);
 		if (!memory)
@@ -65,10 +65,10 @@ Status DevicePager::watch_memory()
 	memset(memory_.data(), 1, memory_.bytes());
 	watch_file_.reset(open(kWatchFile, O_WRONLY | O_CLOEXEC));
 	if (!watch_file_.valid())
-		return errno == ENOENT ? Status() : Error{errno, std::string(kWatchFile) + ": " + strerror(errno)};
+		return errno == ENOENT ? Status() : error_of(kWatchFile);
 	std::string range = fmt::format("{:#x} {:#x}", reinterpret_cast<uintptr_t>(memory_.data()), memory_.bytes());
 	if (write(watch_file_.get(), range.data(), range.size()) < 0)
-		return Error{errno, std::string(kWatchFile) + ": " + strerror(errno)};
+		return error_of(kWatchFile);
 	return {};
 }
 

@@ -2,7 +2,6 @@
 #include "stressors/dmirror.h"
 
 #include <cerrno>
-#include <cstring>
 #include <fcntl.h>
 #include <string>
 #include <sys/ioctl.h>
@@ -32,7 +31,7 @@ Result<Dmirror> Dmirror::open()
 {
 	UniqueFd fd(::open(kFile, O_RDWR | O_CLOEXEC));
 	if (!fd.valid())
-		return Error{errno, std::string(kFile) + ": " + strerror(errno)};
+		return error_of(kFile);
 	return Dmirror(std::move(fd));
 }
 

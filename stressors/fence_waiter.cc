@@ -5,7 +5,6 @@
 #include <bit>
 #include <cerrno>
 #include <cmath>
-#include <cstring>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -18,12 +17,6 @@ namespace drmsqueeze
 
 namespace
 {
-
-Error error_of(const char *what)
-{
-	int code = errno;
-	return Error{code, std::string(what) + ": " + strerror(code)};
-}
 
 class PollWaiter : public FenceWaiter
 {

@@ -3,7 +3,6 @@
 
 #include <atomic>
 #include <cerrno>
-#include <cstring>
 #include <new>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -42,7 +41,7 @@ Result<SyncFile> fence_of(pid_t process, int fd)
 	UniqueFd pidfd(static_cast<int>(syscall(SYS_pidfd_open, process, 0)));
 	UniqueFd copy(static_cast<int>(syscall(SYS_pidfd_getfd, pidfd.get(), fd, 0)));
 	if (!copy.valid())
-		return Error{errno, std::string("pidfd_getfd: ") + strerror(errno)};
+		return error_of("pidfd_getfd");
 	return SyncFile(std::move(copy));
 }
 

@@ -2,7 +2,6 @@
 #include "stressors/heap_victim.h"
 
 #include <cerrno>
-#include <charconv>
 #include <csignal>
 #include <cstring>
 #include <filesystem>
@@ -88,15 +87,15 @@ const char *name_of(Gone part)
 
 std::map<std::string, uint64_t> chunk_counters(const Root &root)
 {
-	const std::string directory = "/sys/kernel/debug/drmsqueeze/mali-csf/counters";
+	const std::string directory = "/sys/kernel/debug/drmsqueeze/mali-csf/counters/";
 	std::map<std::string, uint64_t> counters;
 	std::error_code none;
 	for (const auto &entry : std::filesystem::directory_iterator(root.path(directory), none)) {
 		std::string name = entry.path().filename();
-		auto text = root.read(std::string(directory).append("/").append(name));
-		if (!text || !(name.starts_with("chunks_") || name == "oom_raised" || name == "oom_reraised"))
+		if (!name.starts_with("chunks_") && name != "oom_raised" && name != "oom_reraised")
 			continue;
-		std::from_chars(text->data(), text->data() + text->size(), counters[name]);
+		if (auto count = root.number(directory + name))
+			counters[name] = *count;
 	}
 	return counters;
 }
@@ -106,13 +105,11 @@ Result<uint64_t> growths_held(const Root &root)
 	uint64_t sum = 0;
 	bool any = false;
 	for (const char *trap : {"slow-growth", "stuck-growth"}) {
-		auto text = root.read(fmt::format("{}{}/fired", kTraps, trap));
-		uint64_t value = 0;
-		if (!text)
+		auto fired = root.number(fmt::format("{}{}/fired", kTraps, trap));
+		if (!fired)
 			continue;
-		std::from_chars(text->data(), text->data() + text->size(), value);
 		any = true;
-		sum += value;
+		sum += *fired;
 	}
 	if (!any)
 		return Error{ENOENT, "no trap holds growths up: slow-growth or stuck-growth"};

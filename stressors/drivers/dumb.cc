@@ -5,7 +5,6 @@
  */
 #include "stressors/drivers/dumb.h"
 
-#include <cstring>
 #include <sys/mman.h>
 #include <xf86drm.h>
 
@@ -17,7 +16,7 @@ Result<Mapping> DumbBuffer::map()
 	drm_mode_map_dumb args{};
 	args.handle = gem_.get();
 	if (drmIoctl(fd_, DRM_IOCTL_MODE_MAP_DUMB, &args) != 0)
-		return Error{errno, std::string("MODE_MAP_DUMB: ") + strerror(errno)};
+		return error_of("MODE_MAP_DUMB");
 	return Mapping::create(fd_, static_cast<off_t>(args.offset), bytes_, PROT_READ | PROT_WRITE);
 }
 
@@ -42,7 +41,7 @@ Result<std::unique_ptr<Buffer>> DumbContext::create_buffer(uint64_t bytes)
 	args.height = static_cast<uint32_t>((bytes + kRowBytes - 1) / kRowBytes);
 	args.bpp = kPixelBits;
 	if (drmIoctl(device_.fd(), DRM_IOCTL_MODE_CREATE_DUMB, &args) != 0)
-		return Error{errno, std::string("MODE_CREATE_DUMB: ") + strerror(errno)};
+		return error_of("MODE_CREATE_DUMB");
 	return adopt(args.handle, args.size);
 }
 

@@ -73,7 +73,7 @@ Result<Bo> create_bo(int fd, uint64_t bytes, uint32_t flags)
 	if (bytes != args.size)
 		return Error{EFBIG, "PANFROST_CREATE_BO: 4 GiB or more"};
 	if (drmIoctl(fd, DRM_IOCTL_PANFROST_CREATE_BO, &args) != 0)
-		return Error{errno, std::string("PANFROST_CREATE_BO: ") + strerror(errno)};
+		return error_of("PANFROST_CREATE_BO");
 	return Bo{GemHandle(fd, args.handle), args.offset, bytes};
 }
 
@@ -82,7 +82,7 @@ Result<Mapping> map_bo(int fd, const Bo &bo)
 	drm_panfrost_mmap_bo args{};
 	args.handle = bo.gem.get();
 	if (drmIoctl(fd, DRM_IOCTL_PANFROST_MMAP_BO, &args) != 0)
-		return Error{errno, std::string("PANFROST_MMAP_BO: ") + strerror(errno)};
+		return error_of("PANFROST_MMAP_BO");
 	return Mapping::create(fd, static_cast<off_t>(args.offset), bo.bytes, PROT_READ | PROT_WRITE);
 }
 
@@ -112,7 +112,7 @@ public:
 		args.handle = bo_.gem.get();
 		args.madv = will_need ? PANFROST_MADV_WILLNEED : PANFROST_MADV_DONTNEED;
 		if (drmIoctl(fd_, DRM_IOCTL_PANFROST_MADVISE, &args) != 0)
-			return Error{errno, std::string("PANFROST_MADVISE: ") + strerror(errno)};
+			return error_of("PANFROST_MADVISE");
 		return args.retained != 0;
 	}
 
@@ -122,7 +122,7 @@ public:
 		args.handle = bo_.gem.get();
 		args.timeout_ns = until_ns;
 		if (drmIoctl(fd_, DRM_IOCTL_PANFROST_WAIT_BO, &args) != 0)
-			return Error{errno, std::string("PANFROST_WAIT_BO: ") + strerror(errno)};
+			return error_of("PANFROST_WAIT_BO");
 		return {};
 	}
 
@@ -246,7 +246,7 @@ public:
 		drm_panfrost_get_bo_offset args{};
 		args.handle = gem->get();
 		if (drmIoctl(device_.fd(), DRM_IOCTL_PANFROST_GET_BO_OFFSET, &args) != 0)
-			return Error{errno, std::string("PANFROST_GET_BO_OFFSET: ") + strerror(errno)};
+			return error_of("PANFROST_GET_BO_OFFSET");
 		return wrap(Bo{std::move(*gem), args.offset, bytes});
 	}
 

@@ -12,8 +12,6 @@
  * cost (GROUP_GET_STATE) is replaced with the next submit, as user-space drivers do.
  */
 #include <cerrno>
-#include <charconv>
-#include <cstring>
 #include <utility>
 #include <xf86drm.h>
 
@@ -115,23 +113,14 @@ Result<std::unique_ptr<Context>> open_panthor()
 	query.size = sizeof(gpu);
 	query.pointer = reinterpret_cast<uintptr_t>(&gpu);
 	if (drmIoctl(device->fd(), DRM_IOCTL_PANTHOR_DEV_QUERY, &query) != 0)
-		return Error{errno, std::string("PANTHOR_DEV_QUERY: ") + strerror(errno)};
+		return error_of("PANTHOR_DEV_QUERY");
 	auto vm = PanthorVm::create(device->fd());
 	if (!vm)
 		return vm.error();
 	return std::unique_ptr<Context>(new PanthorContext(std::move(*device), std::move(*vm), gpu));
 }
 
-Result<uint64_t> model_counter(const Root &root, const char *name)
-{
-	auto text = root.read(std::string("/sys/kernel/debug/drmsqueeze/mali-csf/counters/") + name);
-	if (!text)
-		return text.error();
-	uint64_t value = 0;
-	if (std::from_chars(text->data(), text->data() + text->size(), value).ec != std::errc())
-		return Error{EIO, std::string(name) + ": not a number"};
-	return value;
-}
+constexpr const char *kCounters = "/sys/kernel/debug/drmsqueeze/mali-csf/counters/"; /* of the GPU model */
 
 Result<HeapEvents> heap_events(const Root &root)
 {
@@ -139,7 +128,7 @@ Result<HeapEvents> heap_events(const Root &root)
 	for (auto [name, value] :
 	     {std::pair{"chunks_received", &events.growths}, std::pair{"chunks_null", &events.no_chunks},
 	      std::pair{"chunks_duplicate", &events.doubled}}) {
-		auto counter = model_counter(root, name);
+		auto counter = root.number(std::string(kCounters) + name);
 		if (!counter)
 			return counter.error();
 		*value = *counter;

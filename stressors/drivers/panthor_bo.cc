@@ -18,7 +18,7 @@ Result<std::unique_ptr<PanthorBuffer>> PanthorBuffer::create(PanthorVm &vm, uint
 	drm_panthor_bo_create args{};
 	args.size = bytes;
 	if (drmIoctl(vm.fd(), DRM_IOCTL_PANTHOR_BO_CREATE, &args) != 0)
-		return Error{errno, std::string("PANTHOR_BO_CREATE: ") + strerror(errno)};
+		return error_of("PANTHOR_BO_CREATE");
 	return bind(vm, GemHandle(vm.fd(), args.handle), args.size);
 }
 
@@ -73,7 +73,7 @@ Result<Mapping> PanthorBuffer::map()
 	drm_panthor_bo_mmap_offset args{};
 	args.handle = gem_.get();
 	if (drmIoctl(vm_.fd(), DRM_IOCTL_PANTHOR_BO_MMAP_OFFSET, &args) != 0)
-		return Error{errno, std::string("PANTHOR_BO_MMAP_OFFSET: ") + strerror(errno)};
+		return error_of("PANTHOR_BO_MMAP_OFFSET");
 	return Mapping::create(vm_.fd(), static_cast<off_t>(args.offset), bytes_, PROT_READ | PROT_WRITE);
 }
 

@@ -3,7 +3,6 @@
 
 #include <bit>
 #include <cerrno>
-#include <cstring>
 #include <xf86drm.h>
 
 #include <panthor_drm.h>
@@ -15,12 +14,6 @@ namespace
 {
 
 constexpr uint32_t kRingBytes = 64 << 10; /* the most that group_create_queue() takes: 512 jobs */
-
-Error error_of(const char *call)
-{
-	int error = errno;
-	return {error, std::string(call) + ": " + strerror(error)};
-}
 
 uint8_t count(uint64_t mask)
 {

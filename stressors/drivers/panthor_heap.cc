@@ -2,7 +2,6 @@
 #include "stressors/drivers/panthor_heap.h"
 
 #include <cerrno>
-#include <cstring>
 #include <utility>
 #include <xf86drm.h>
 
@@ -19,12 +18,6 @@ namespace
 
 /* As Mesa: nobody counts render passes for us. More of them in flight than this, and the kernel refuses chunks. */
 constexpr uint32_t kTargetInFlight = 65535;
-
-Error error_of(const char *call)
-{
-	int error = errno;
-	return {error, std::string(call) + ": " + strerror(error)};
-}
 
 } // namespace
 

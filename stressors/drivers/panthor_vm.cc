@@ -3,7 +3,6 @@
 
 #include <atomic>
 #include <cerrno>
-#include <cstring>
 #include <xf86drm.h>
 
 #include <panthor_drm.h>
@@ -15,12 +14,6 @@ namespace
 {
 
 constexpr uint64_t kBlock = 2UL << 20;
-
-Error error_of(const char *call)
-{
-	int error = errno;
-	return {error, std::string(call) + ": " + strerror(error)};
-}
 
 } // namespace
 

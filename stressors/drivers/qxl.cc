@@ -6,7 +6,6 @@
  * (qxl_mode_dumb_create). There is a primary node only, and its ioctls want an authenticated file, which root's is
  * (drm_file_alloc).
  */
-#include <cstring>
 #include <limits>
 #include <xf86drm.h>
 
@@ -33,7 +32,7 @@ public:
 		args.size = static_cast<uint32_t>(bytes);
 		/* Whatever went wrong, qxl_alloc_ioctl() says ENOMEM. */
 		if (drmIoctl(fd(), DRM_IOCTL_QXL_ALLOC, &args) != 0)
-			return Error{errno, std::string("QXL_ALLOC: ") + strerror(errno)};
+			return error_of("QXL_ALLOC");
 		return adopt(args.handle, bytes);
 	}
 };

@@ -2,7 +2,6 @@
 #include "stressors/drm/dma_buf.h"
 
 #include <cerrno>
-#include <cstring>
 #include <linux/dma-buf.h>
 #include <poll.h>
 #include <sys/ioctl.h>
@@ -15,7 +14,7 @@ Result<SyncFile> DmaBuf::export_sync_file(Access access) const
 {
 	dma_buf_export_sync_file args{.flags = static_cast<uint32_t>(access), .fd = -1};
 	if (drmIoctl(fd_.get(), DMA_BUF_IOCTL_EXPORT_SYNC_FILE, &args) != 0)
-		return Error{errno, std::string("DMA_BUF_IOCTL_EXPORT_SYNC_FILE: ") + strerror(errno)};
+		return error_of("DMA_BUF_IOCTL_EXPORT_SYNC_FILE");
 	return SyncFile(UniqueFd(args.fd));
 }
 
@@ -23,7 +22,7 @@ Status DmaBuf::import_sync_file(const SyncFile &file, Access access) const
 {
 	dma_buf_import_sync_file args{.flags = static_cast<uint32_t>(access), .fd = file.fd()};
 	if (drmIoctl(fd_.get(), DMA_BUF_IOCTL_IMPORT_SYNC_FILE, &args) != 0)
-		return Error{errno, std::string("DMA_BUF_IOCTL_IMPORT_SYNC_FILE: ") + strerror(errno)};
+		return error_of("DMA_BUF_IOCTL_IMPORT_SYNC_FILE");
 	return {};
 }
 
@@ -42,7 +41,7 @@ int DmaBuf::end_access(Access access) const
 Status DmaBuf::set_name(const char *name) const
 {
 	if (drmIoctl(fd_.get(), DMA_BUF_SET_NAME_B, const_cast<char *>(name)) != 0)
-		return Error{errno, std::string("DMA_BUF_SET_NAME: ") + strerror(errno)};
+		return error_of("DMA_BUF_SET_NAME");
 	return {};
 }
 

@@ -2,7 +2,6 @@
 #include "stressors/drm/dma_memory.h"
 
 #include <cerrno>
-#include <cstring>
 #include <fcntl.h>
 #include <linux/dma-heap.h>
 #include <linux/udmabuf.h>
@@ -18,12 +17,6 @@ namespace
 
 constexpr const char *kUdmabuf = "/dev/udmabuf";
 constexpr const char *kSystemHeap = "/dev/dma_heap/system";
-
-Error error_of(const char *what)
-{
-	int code = errno;
-	return Error{code, std::string(what) + ": " + strerror(code)};
-}
 
 /* A device that is not there is a driver that is not there: ENODEV, whatever the path says. */
 Result<UniqueFd> open_device(const char *path)

@@ -2,7 +2,6 @@
 #include "stressors/drm/gem.h"
 
 #include <cerrno>
-#include <cstring>
 #include <fcntl.h>
 #include <utility>
 #include <xf86drm.h>
@@ -26,7 +25,7 @@ Result<UniqueFd> GemHandle::export_dmabuf() const
 {
 	int fd = -1;
 	if (drmPrimeHandleToFD(fd_, handle_, DRM_CLOEXEC, &fd) != 0)
-		return Error{errno, std::string("export of a dma-buf: ") + strerror(errno)};
+		return error_of("export of a dma-buf");
 	return UniqueFd(fd);
 }
 
@@ -34,7 +33,7 @@ Result<GemHandle> GemHandle::import_dmabuf(int device_fd, int dmabuf)
 {
 	uint32_t handle = 0;
 	if (drmPrimeFDToHandle(device_fd, dmabuf, &handle) != 0)
-		return Error{errno, std::string("import of a dma-buf: ") + strerror(errno)};
+		return error_of("import of a dma-buf");
 	return GemHandle(device_fd, handle);
 }
 

@@ -2,7 +2,6 @@
 #include "stressors/drm/mapping.h"
 
 #include <cerrno>
-#include <cstring>
 #include <sys/mman.h>
 #include <utility>
 
@@ -13,7 +12,7 @@ Result<Mapping> Mapping::create(int fd, off_t offset, uint64_t bytes, int protec
 {
 	void *base = mmap(nullptr, bytes, protection, MAP_SHARED, fd, offset);
 	if (base == MAP_FAILED)
-		return Error{errno, std::string("mmap: ") + strerror(errno)};
+		return error_of("mmap");
 	return Mapping(base, bytes);
 }
 
@@ -21,7 +20,7 @@ Result<Mapping> Mapping::anonymous(uint64_t bytes)
 {
 	void *base = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (base == MAP_FAILED)
-		return Error{errno, std::string("mmap: ") + strerror(errno)};
+		return error_of("mmap");
 	return Mapping(base, bytes);
 }
 

@@ -2,7 +2,6 @@
 #include "stressors/drm/sw_sync.h"
 
 #include <cerrno>
-#include <cstring>
 #include <fcntl.h>
 #include <linux/ioctl.h>
 #include <xf86drm.h>
@@ -30,7 +29,7 @@ Result<SwSyncTimeline> SwSyncTimeline::open()
 {
 	UniqueFd fd(::open(kFile, O_RDWR | O_CLOEXEC));
 	if (!fd.valid())
-		return Error{errno, std::string(kFile) + ": " + strerror(errno)};
+		return error_of(kFile);
 	return SwSyncTimeline(std::move(fd));
 }
 
@@ -38,14 +37,14 @@ Result<SyncFile> SwSyncTimeline::create_fence(uint32_t value) const
 {
 	CreateFence args{.value = value, .name = "drmsqueeze", .fence = -1};
 	if (drmIoctl(fd_.get(), kCreateFence, &args) != 0)
-		return Error{errno, std::string("SW_SYNC_IOC_CREATE_FENCE: ") + strerror(errno)};
+		return error_of("SW_SYNC_IOC_CREATE_FENCE");
 	return SyncFile(UniqueFd(args.fence));
 }
 
 Status SwSyncTimeline::increment(uint32_t by) const
 {
 	if (drmIoctl(fd_.get(), kIncrement, &by) != 0)
-		return Error{errno, std::string("SW_SYNC_IOC_INC: ") + strerror(errno)};
+		return error_of("SW_SYNC_IOC_INC");
 	return {};
 }
 

@@ -29,12 +29,6 @@ struct SyncobjEventfd {
 };
 constexpr unsigned long kSyncobjEventfd = DRM_IOWR(0xCF, SyncobjEventfd);
 
-Error error_of(const char *what)
-{
-	int code = errno;
-	return Error{code, std::string(what) + ": " + strerror(code)};
-}
-
 } // namespace
 
 int poll_until(int fd, short events, int64_t until_ns)
@@ -54,7 +48,7 @@ Result<FenceStatus> SyncFile::status() const
 {
 	sync_file_info info{}; /* num_fences 0: the sum of all, no list */
 	if (drmIoctl(fd_.get(), SYNC_IOC_FILE_INFO, &info) != 0)
-		return Error{errno, std::string("SYNC_IOC_FILE_INFO: ") + strerror(errno)};
+		return error_of("SYNC_IOC_FILE_INFO");
 	return FenceStatus{info.status};
 }
 
@@ -118,7 +112,7 @@ Result<Syncobj> Syncobj::create(int device_fd)
 {
 	uint32_t handle = 0;
 	if (drmSyncobjCreate(device_fd, 0, &handle) != 0)
-		return Error{errno, std::string("syncobj: ") + strerror(errno)};
+		return error_of("syncobj");
 	return Syncobj(device_fd, handle);
 }
 
@@ -145,7 +139,7 @@ Result<SyncFile> Syncobj::export_sync_file() const
 {
 	int fd = -1;
 	if (drmSyncobjExportSyncFile(fd_, handle_, &fd) != 0)
-		return Error{errno, std::string("export of a sync file: ") + strerror(errno)};
+		return error_of("export of a sync file");
 	return SyncFile(UniqueFd(fd));
 }
 
@@ -166,13 +160,6 @@ Status Syncobj::transfer(uint64_t point, const Syncobj &source, uint64_t source_
 {
 	if (drmSyncobjTransfer(fd_, handle_, point, source.handle_, source_point, 0) != 0)
 		return error_of("SYNCOBJ_TRANSFER");
-	return {};
-}
-
-Status Syncobj::signal(uint64_t point) const
-{
-	if (drmSyncobjTimelineSignal(fd_, &handle_, &point, 1) != 0)
-		return error_of("SYNCOBJ_TIMELINE_SIGNAL");
 	return {};
 }
 

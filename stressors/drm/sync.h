@@ -80,8 +80,6 @@ public:
 
 	/** Puts what @source has at @source_point into this one at @point. */
 	Status transfer(uint64_t point, const Syncobj &source, uint64_t source_point) const;
-	/** Adds @point as signalled. */
-	Status signal(uint64_t point) const;
 	/** The last point that has signalled. */
 	Result<uint64_t> query() const;
 	/** Once: @event_fd counts up when @point has signalled. */

@@ -2,7 +2,6 @@
 #include "stressors/drm/vgem_fence.h"
 
 #include <cerrno>
-#include <cstring>
 #include <utility>
 #include <xf86drm.h>
 
@@ -17,7 +16,7 @@ Result<VgemFence> VgemFence::attach(int device_fd, uint32_t handle, bool write)
 	args.handle = handle;
 	args.flags = write ? VGEM_FENCE_WRITE : 0;
 	if (drmIoctl(device_fd, DRM_IOCTL_VGEM_FENCE_ATTACH, &args) != 0)
-		return Error{errno, std::string("VGEM_FENCE_ATTACH: ") + strerror(errno)};
+		return error_of("VGEM_FENCE_ATTACH");
 	return VgemFence(device_fd, args.out_fence);
 }
 
@@ -40,7 +39,7 @@ Status VgemFence::signal() noexcept
 	if (args.fence == 0)
 		return Error{ENOENT, "signalled before"};
 	if (drmIoctl(fd_, DRM_IOCTL_VGEM_FENCE_SIGNAL, &args) != 0)
-		return Error{errno, std::string("VGEM_FENCE_SIGNAL: ") + strerror(errno)};
+		return error_of("VGEM_FENCE_SIGNAL");
 	return {};
 }
 

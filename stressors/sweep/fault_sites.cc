@@ -114,7 +114,7 @@ Result<uint32_t> FailNth::disarm() const
 			error = errno;
 	}
 	if (!arm(0))
-		return Error{errno, std::string("fail-nth: cannot be disarmed: ") + strerror(errno)};
+		return error_of("fail-nth: cannot be disarmed");
 	if (!least)
 		return Error{error, "fail-nth: cannot be read"};
 	return *least;

@@ -68,7 +68,7 @@ Status Rounds::armed_act(const OperationType &type, uint32_t n, Operation &opera
 		return fail_nth.error();
 	sites_.reset();
 	if (!fail_nth->arm(n))
-		return Error{errno, std::string("fail-nth: ") + strerror(errno)};
+		return error_of("fail-nth");
 	round.error = operation.act();
 	auto left = fail_nth->disarm();
 	if (!left)

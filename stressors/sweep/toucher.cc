@@ -140,7 +140,7 @@ Result<std::unique_ptr<SecondClient>> SecondClient::create()
 {
 	int pair[2];
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
-		return Error{errno, std::string("socketpair: ") + strerror(errno)};
+		return error_of("socketpair");
 	UniqueFd ours(pair[0]);
 	UniqueFd theirs(pair[1]);
 	auto pid = spawn("drmsq-second", kFirstOomKilled, SIGKILL, [&] {
@@ -156,7 +156,7 @@ Status SecondClient::run(size_t operation, int fd, int64_t limit_ns) const
 {
 	Answer answer{};
 	if (!send_order(socket_.get(), operation, fd))
-		return Error{errno, std::string("second client: ") + strerror(errno)};
+		return error_of("second client");
 	pollfd ready{socket_.get(), POLLIN, 0};
 	if (poll(&ready, 1, static_cast<int>(limit_ns / kNsPerMs)) != 1)
 		return hung("second client");

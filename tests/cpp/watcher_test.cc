@@ -136,5 +136,21 @@ TEST(Watcher, WhatComesLastIsSeenInTheLastLook)
 	EXPECT_THAT(witnesses, ElementsAre("devcoredump devcd0 ", "devcoredump devcd1 ", "taint W"));
 }
 
+TEST(Root, ANumberIsWhatAFileBeginsWith)
+{
+	TemporaryRoot tree;
+	for (const auto &[text, number] : {std::pair{"12\n", 12U}, {" 7 of 9\n", 7U}, {"0x1f000\n", 0x1f000U}}) {
+		tree.write("/file", text);
+		auto found = tree.root().number("/file");
+		ASSERT_TRUE(found) << text;
+		EXPECT_EQ(*found, number);
+	}
+	for (const char *text : {"", "none\n", "-1\n", "0x\n"}) {
+		tree.write("/file", text);
+		EXPECT_EQ(tree.root().number("/file").error().code, EPROTO) << text;
+	}
+	EXPECT_EQ(tree.root().number("/other").error().code, ENOENT);
+}
+
 } // namespace
 } // namespace drmsqueeze
