@@ -38,6 +38,10 @@ constexpr int64_t kReleaseLimit = 10 * kNsPerS;
 constexpr int64_t kProbeLimit = 2 * kNsPerS;
 constexpr int64_t kExitLimit = 2 * kNsPerS;
 
+/* How clients exit that have come to their end. Not 0, which is what is left of a first thread that is gone. */
+constexpr int kClientFailed = 1;
+constexpr int kClientThrough = 2;
+
 /* Whom the OOM killer took, by the name that spawn() gave it. First match wins. */
 constexpr struct {
 	std::string_view comm;
@@ -150,7 +154,7 @@ Status Supervisor::fork_clients()
 					status = stressor->run_client(seat);
 				if (!status)
 					control_.fail(status.error().code, "client: " + status.error().reason);
-				return status ? 0 : 1;
+				return status ? kClientThrough : kClientFailed;
 			});
 			if (!pid)
 				return pid.error();
@@ -303,6 +307,7 @@ void Supervisor::beat()
 	next_beat_ns_ = now + scaled(kBeat);
 	recorder_.put(
 		{.kind = Kind::beat, .a = static_cast<int64_t>(control_.jobs_ended.load()), .b = table_.in_flight()});
+	end_headless_clients();
 }
 
 void Supervisor::read_log()
@@ -334,20 +339,37 @@ void Supervisor::reap()
 			client_ended(child, status);
 }
 
+/**
+ * An oops ends only the thread that ran into it. A client whose first thread is gone works no more, but it can be
+ * reaped only once its other threads are gone too, and they may wait for the first.
+ */
+void Supervisor::end_headless_clients()
+{
+	for (Child &child : clients_) {
+		if (!child.pid || is_alive(child.pid))
+			continue;
+		child.headless = true;
+		kill(child.pid, SIGKILL);
+	}
+}
+
 void Supervisor::client_ended(Child &child, int status)
 {
 	child.pid = 0;
-	if (!WIFSIGNALED(status))
+	int code = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
+	if (code == kClientThrough || code == kClientFailed)
 		return;
 	/* What we kill ourselves at the end has no jobs any more. */
-	std::array<char, sizeof(Record::text)> text{};
-	fmt::format_to_n(text.data(), text.size() - 1, "client killed by signal {}", WTERMSIG(status));
-	table_.end_all(child.client, {.fate = Fate::lost, .reason = text.data()});
+	int signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+	bool gone = child.headless || !signal;
+	table_.end_all(child.client,
+		       {.fate = Fate::lost,
+			.reason = gone ? "client gone" : fmt::format("client killed by signal {}", signal)});
 	if (control_.phase.load() != Phase::over)
 		recorder_.put({.kind = Kind::witness,
 			       .client = child.client,
-			       .a = WTERMSIG(status),
-			       .text = "client-killed"});
+			       .a = signal,
+			       .text = gone ? "client-gone" : "client-killed"});
 }
 
 uint32_t Supervisor::clients_alive() const

@@ -35,6 +35,7 @@ private:
 	struct Child {
 		pid_t pid = 0; /* 0: reaped */
 		uint32_t client = 0;
+		bool headless = false; /* its first thread is gone */
 	};
 
 	Status set_up();
@@ -54,6 +55,7 @@ private:
 	void read_log();
 	void watch_progress();
 	void reap();
+	void end_headless_clients();
 	void client_ended(Child &child, int status);
 	uint32_t clients_alive() const;
 	int64_t scaled(int64_t ns) const;

@@ -126,7 +126,7 @@ def _without_end(data: RunData, witnesses: Sequence[Witness]) -> tuple[Outcome, 
     ended = data.facts.machine.ended
     if ended in _DIED_OF_ITSELF and hang_seen(witnesses):
         return Outcome.HUNG, _HUNG_BECAUSE
-    if ended is Ended.BYE and any(w.kind == "client-killed" for w in data.facts.witnesses):
+    if ended is Ended.BYE and any(w.kind in ("client-killed", "client-gone") for w in data.facts.witnesses):
         return Outcome.LOST, "its client was killed"
     return Outcome.LOST, _LOST_BECAUSE[ended]
 

@@ -22,6 +22,7 @@ MACHINE_SILENT = "machine-silent"
 HOG_KILLED = "hog-killed"
 INJECTOR_KILLED = "injector-killed"
 CLIENT_KILLED = "client-killed"
+CLIENT_GONE = "client-gone"
 KMEMLEAK = "kmemleak"  # in the log too, as a number
 TAINT = "taint"
 LEAK = "leak"
@@ -35,7 +36,7 @@ _TAINTS = {
 _HARMLESS_TAINTS = frozenset("POECUSAIKXTN")
 KINDS = frozenset(
     {rule.kind for rule in RULES if rule.kind != "oom-kill"} | {f"oom-kill-{who}" for who, _ in VICTIMS}
-    | {NOT_RESTORED, MACHINE_SILENT, HOG_KILLED, INJECTOR_KILLED, CLIENT_KILLED, TAINT, LEAK})
+    | {NOT_RESTORED, MACHINE_SILENT, HOG_KILLED, INJECTOR_KILLED, CLIENT_KILLED, CLIENT_GONE, TAINT, LEAK})
 
 
 @dataclass(frozen=True)
@@ -137,6 +138,8 @@ def _fact_findings(data: RunData, matches: Sequence[Match], witnesses: Sequence[
         if witness.kind in (HOG_KILLED, INJECTOR_KILLED, CLIENT_KILLED):
             add(witness.kind, Severity.WARNING, witness.first_s, witness.text or witness.kind,
                 witness.kind == CLIENT_KILLED and under_pressure(data))
+        if witness.kind == CLIENT_GONE:  # nobody killed it: an oops ended the thread that ran into it, and what it had to do is not done
+            add(witness.kind, Severity.ERROR, witness.first_s, "a client ended in the middle", False)
         if witness.kind == TAINT:
             reported = {match.kind for match in matches}
             for letter in sorted(set(witness.text or "") - _HARMLESS_TAINTS):

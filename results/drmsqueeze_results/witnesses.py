@@ -17,10 +17,10 @@ SIGNS = {
     "heartbeat-lost": False, "console-silent": False, "guest-panic": False,
     "taint": False, "lockdep-off": False,
     "probe-ok": False, "trap-not-fired": False, "oom-kill": False, "hog-killed": False, "injector-killed": False, "client-killed": False,
-    "not-restored": False, "evidence-incomplete": False,
+    "client-gone": False, "not-restored": False, "evidence-incomplete": False,
 }
-_NOT_LISTED = frozenset({"probe-ok", "trap-not-fired", "oom-kill", "hog-killed", "injector-killed", "client-killed", "not-restored",
-                         "evidence-incomplete"})
+_NOT_LISTED = frozenset({"probe-ok", "trap-not-fired", "oom-kill", "hog-killed", "injector-killed", "client-killed", "client-gone",
+                         "not-restored", "evidence-incomplete"})
 # Of the listed ones those that speak of the kernel's health and not of a hang: none of them is the first witness of one.
 _ASIDE = frozenset({"taint", "lockdep-off"})
 # What a working GPU afterwards settles.

@@ -64,6 +64,7 @@ GOLDEN = [
     _row("leak-expected", "pass", "ok", dict(completed=5), [], ["leak", "leak"]),
     _row("leak-none", "pass", "ok", dict(completed=5), [], []),
     _row("lost-client", "pass", "ok", dict(completed=2, lost=1), [], ["oom-kill-client", "client-killed"]),
+    _row("lost-client-gone", "fail", "unexpected-finding", dict(completed=2, lost=1), [], ["client-gone!"]),
     _row("lost-client-no-end", "pass", "ok", dict(completed=2, lost=1), [], ["client-killed"]),
     _row("lost-link", "error", "link-lost", dict(completed=2, lost=1), [], []),
     _row("lost-rebooted", "error", "machine-rebooted", dict(completed=2, lost=1), [], []),
