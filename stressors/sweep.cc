@@ -31,9 +31,10 @@ constexpr uint32_t kMaxOperations = 256;
 
 struct Options {
 	std::vector<std::string> operations;
-	uint32_t points;   /* jobs */
-	uint32_t repeats;  /* of each point */
-	uint32_t per_site; /* points of each site; 0: all */
+	uint32_t points;                 /* jobs */
+	uint32_t repeats;                /* of each point */
+	uint32_t per_site;               /* points of each site; 0: all */
+	std::vector<std::string> spared; /* functions: what is allocated below them does not fail */
 	int64_t patience_ns;
 };
 
@@ -64,6 +65,8 @@ struct Shared {
 	std::atomic<uint32_t> rounds;
 	std::atomic<uint32_t> operations;
 	Point table[kMaxPoints];
+	std::atomic<bool> busy; /* with this point; where it stays so, the client did not come back from it */
+	Point under_way;
 	std::atomic<uint32_t> skipped;
 	Skipped not_done[kMaxOperations];
 };
@@ -107,7 +110,15 @@ public:
 		 */
 		uint32_t n = 0;
 		for (size_t next = 0; go_on_ && may_go_on(seat_) && shared_.points.load() < options_.points; next++) {
-			if (!point(type, n))
+			shared_.under_way = {};
+			copy_text(shared_.under_way.operation, type.name);
+			shared_.under_way.n = n;
+			if (n > 0 && n <= sites_.size())
+				copy_text(shared_.under_way.site, sites_[n - 1].brief(kFrames));
+			shared_.busy = true;
+			bool more = point(type, n);
+			shared_.busy = false;
+			if (!more)
 				break;
 			n = wanted.empty()         ? n + 1
 			    : next < wanted.size() ? wanted[next]
@@ -117,21 +128,33 @@ public:
 	}
 
 private:
-	/** The points to be visited: with @per_site only some of each site; empty: all. */
+	/** The points to be visited: with @per_site only some of each site, and none that is @spared; empty: all. */
 	std::vector<uint32_t> choose(const OperationType &type)
 	{
-		if (options_.per_site == 0)
+		if (options_.per_site == 0 && options_.spared.empty())
 			return {};
 		std::vector<uint32_t> wanted;
-		auto sites = rounds_.sites_of(type);
+		sites_ = rounds_.sites_of(type);
 		std::map<std::string, uint32_t> seen;
-		for (size_t i = 0; i < sites.size(); i++) {
-			bool last = std::none_of(sites.begin() + static_cast<std::ptrdiff_t>(i) + 1, sites.end(),
-						 [&](const FaultSite &later) { return later.key() == sites[i].key(); });
-			if (last || seen[sites[i].key()]++ < options_.per_site)
+		for (size_t i = 0; i < sites_.size(); i++) {
+			const FaultSite &site = sites_[i];
+			if (is_spared(site))
+				continue;
+			bool last = std::none_of(sites_.begin() + static_cast<std::ptrdiff_t>(i) + 1, sites_.end(),
+						 [&](const FaultSite &later) { return later.key() == site.key(); });
+			if (options_.per_site == 0 || last || seen[site.key()]++ < options_.per_site)
 				wanted.push_back(static_cast<uint32_t>(i) + 1);
 		}
+		if (wanted.empty() && !sites_.empty())
+			wanted.push_back(static_cast<uint32_t>(sites_.size()) + 1);
 		return wanted;
+	}
+
+	bool is_spared(const FaultSite &site) const
+	{
+		return std::any_of(options_.spared.begin(), options_.spared.end(), [&](const std::string &function) {
+			return std::find(site.frames.begin(), site.frames.end(), function) != site.frames.end();
+		});
 	}
 
 	Status count()
@@ -191,10 +214,8 @@ private:
 		row.fired += round.fired;
 		row.failed += round.error != 0;
 		row.error = round.error ? round.error : row.error;
-		if (round.site && row.site[0] == '\0') {
-			constexpr size_t kFrames = 5;
+		if (round.site && row.site[0] == '\0')
 			copy_text(row.site, round.site->brief(kFrames));
-		}
 		if (fault.empty())
 			fault = round.fault;
 		go_on_ &= !round.hung;
@@ -261,10 +282,13 @@ private:
 		return text;
 	}
 
+	static constexpr size_t kFrames = 5; /* of a stack, in the table */
+
 	const Options &options_;
 	const ClientSeat &seat_;
 	Shared &shared_;
 	Rounds rounds_;
+	std::vector<FaultSite> sites_; /* of the operation, in order; what choose() has looked at */
 	KernelLog log_;
 	CensusTaker taker_{Root()};
 	Census before_;
@@ -294,6 +318,9 @@ public:
 									  seat.request.time_scale));
 		if (!rounds)
 			return rounds.error();
+		if (!options_.spared.empty() && !FaultSites(Root()).available())
+			return Error{ENOENT,
+				     "spared: what is allocated where is not known without our module fault_site"};
 		auto log = KernelLog::open();
 		if (!log)
 			return log.error();
@@ -326,6 +353,9 @@ public:
 		}
 		if (!shared_)
 			return nullptr;
+		if (shared_->busy.load())
+			rows.push_back({shared_->under_way.operation, shared_->under_way.n, shared_->under_way.site, "",
+					"", "", "the sweep ended here: its client was gone"});
 		for (uint32_t i = 0; i < shared_->skipped.load(); i++) {
 			const Skipped &one = shared_->not_done[i];
 			rows.push_back({one.type->name, 0, "", "", "", "", std::string("not done: ") + one.reason});
@@ -371,6 +401,7 @@ std::unique_ptr<Stressor> create(JsonReader reader)
 	options.points = static_cast<uint32_t>(reader.integer_or("jobs", 1, kMaxPoints, kMaxPoints));
 	options.repeats = static_cast<uint32_t>(reader.integer_or("repeats", 2, 1000, 16));
 	options.per_site = static_cast<uint32_t>(reader.integer_or("per_site", 0, 1000, 0));
+	options.spared = reader.strings_or("spared", {});
 	options.patience_ns = static_cast<int64_t>(reader.integer_or("patience_ms", 1, 3600000, 2000)) * kNsPerMs;
 	reader.finish();
 	return std::make_unique<ErrorSweep>(std::move(options));

@@ -49,7 +49,7 @@ TRAP_MODULES: Mapping[str, str] = {
     **dict.fromkeys(("kept-gem-object", "kept-dma-buf", "kept-sync-file"), "trap_kept_reference"),
     **dict.fromkeys(("shrinker-counts-nothing", "shrinker-locks-resv", "shrinker-waits-for-lock", "shrinker-goes-on", "shrinker-lies",
                      "shrinker-stands-still"), "trap_bad_shrinker"),
-    **dict.fromkeys(("slow-growth", "stuck-growth"), "trap_slow_growth"),
+    **dict.fromkeys(("slow-growth", "stuck-growth", "slow-growth-pages", "slow-growth-answer", "slow-chunk-return"), "trap_slow_growth"),
 }
 
 

@@ -25,6 +25,8 @@ Result<PlatformDriver> PlatformDriver::find(const Root &root, const std::string 
 int PlatformDriver::tell(const char *file) const
 {
 	UniqueFd fd(open((directory_ + file).c_str(), O_WRONLY | O_CLOEXEC));
+	if (!fd.valid())
+		return errno;
 	return write(fd.get(), device_.data(), device_.size()) < 0 ? errno : 0;
 }
 

@@ -4,9 +4,11 @@
  * of all is eventfd(); "wrong" is what they do after its error, in user space, where a driver would do it in the
  * kernel.
  */
+#include <array>
 #include <cerrno>
 #include <fcntl.h>
 #include <sys/eventfd.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "agent/clock.h"
@@ -42,14 +44,16 @@ public:
 };
 
 /** One page that nobody knows of any more: what was written to a pipe lies in a page without a counter of its own. */
-class LeakPage : public Clean
+/** More than one, so that what else a machine allocates meanwhile does not decide. */
+class LeakPages : public Clean
 {
 public:
 	int act() override
 	{
+		static constexpr std::array<char, 4 * 4096> kPages{};
 		int error = Clean::act();
 		int ends[2];
-		if (error && (pipe2(ends, O_CLOEXEC) != 0 || write(ends[1], "leak", 4) != 4))
+		if (error && (pipe2(ends, O_CLOEXEC) != 0 || write(ends[1], kPages.data(), kPages.size()) < 0))
 			return errno;
 		return error;
 	}
@@ -101,6 +105,19 @@ private:
 	bool failed_ = false;
 };
 
+/** As an oops ends the thread that runs into it, and no other of its process. */
+class Dies : public Clean
+{
+public:
+	int act() override
+	{
+		int error = Clean::act();
+		if (error)
+			syscall(SYS_exit, 0);
+		return error;
+	}
+};
+
 std::string supported()
 {
 	return {};
@@ -114,12 +131,13 @@ Status refuse(int)
 constexpr OperationType kOperations[] = {
 	{"control/clean", make<Clean>, supported, nullptr},
 	{"control/leak", make<Leak>, supported, nullptr},
-	{"control/leak-page", make<LeakPage>, supported, nullptr},
+	{"control/leak-pages", make<LeakPages>, supported, nullptr},
 	{"control/wrong-errno", make<WrongErrno>, supported, nullptr},
 	{"control/not-reported", make<NotReported>, supported, nullptr},
 	{"control/retry-fails", make<RetryFails>, supported, nullptr},
 	{"control/second-client", make<Clean>, supported, refuse},
 	{"control/hang", make<Hang>, supported, nullptr},
+	{"control/dies", make<Dies>, supported, nullptr},
 };
 
 } // namespace

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from drmsqueeze_results.model import Status
 
 from drmsqueeze.execute import Lab
 
@@ -16,7 +17,7 @@ KNOBS = "/sys/kernel/debug/failslab /sys/kernel/debug/fail_page_alloc"
 
 WRONG = {
     "control/leak": "1.0 slab kmalloc-64",  # struct eventfd_ctx, fs/eventfd.c
-    "control/leak-page": "pages other",
+    "control/leak-pages": "pages other",
     "control/wrong-errno": "wrong errno EBADF",
     "control/not-reported": "success was reported, but: eventfd",
     "control/retry-fails": "the same once more, with no failure",
@@ -54,6 +55,14 @@ def test_an_object_that_hangs_ends_the_sweep(run_one: RunOne) -> None:
     done = run_one(base=SWEEP, stressors=[stressor])
     assert done.fates == {"completed": 1, "failed": 1}, done.story
     assert "second thread does not come back" in table(done)[-1][6], table(done)
+
+
+def test_a_client_whose_first_thread_is_gone_is_no_client_any_more(run_one: RunOne) -> None:
+    """Its other threads wait for the first for good; the run is not to wait for them."""
+    stressor = {"kind": "error-sweep", "operations": ["control/dies"], "repeats": 2}
+    done = run_one(base=SWEEP, stressors=[stressor])
+    assert done.run.status is Status.FAIL and "client-gone" in [finding.kind for finding in done.run.findings], done.story
+    assert table(done)[-1][:2] == ["control/dies", 1] and "its client was gone" in table(done)[-1][6], table(done)
 
 
 @pytest.mark.parametrize(("killed", "then"), [KILLED["supervisor"], KILLED["all"]], ids=["supervisor", "all"])
