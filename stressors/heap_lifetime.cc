@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * heap-lifetime: a tiler heap grows, for seconds (a trap sees to that), and meanwhile the heap, its group, its VM, its
- * file, its process or the device goes away. Each job is one such case, in a process of its own. Beside it an innocent
- * client, in another process with another file and VM, submits short jobs all the time, and when all is over a new
- * client tries one. A job has completed when the process is gone and the new client's job is right; how long each part
- * of it took is in the table of stressors.json.
+ * heap-lifetime: a tiler heap grows, for seconds (a trap sees to that, or pressure), and meanwhile the heap, its group,
+ * its VM, its file, its process or the device goes away. Each job is one such case, in a process of its own. Beside it
+ * an innocent client, in another process with another file and VM, submits short jobs all the time, and when all is
+ * over a new client tries one. A job has completed when the process is gone and the new client's job is right; how long
+ * each part of it took is in the table of stressors.json.
  */
 #include <algorithm>
 #include <array>
@@ -72,14 +72,16 @@ Options parse_options(JsonReader reader)
 	options.plan.chunk_bytes = reader.integer_or("chunk_kib", 128, 8192, 2048) << 10;
 	options.plan.heap_bytes = reader.integer_or("heap_mib", 1, 1024, 4) << 20;
 	options.plan.neighbour = reader.boolean_or("neighbour", false);
+	options.plan.used = reader.boolean_or("used", false);
 	options.plan.patience_ns =
 		static_cast<int64_t>(reader.integer_or("patience_ms", 100, 600000, 30000)) * kNsPerMs;
 	reader.finish();
+	const char *beside = options.plan.neighbour ? "neighbour" : options.plan.used ? "used" : nullptr;
 	if (options.parts.empty()) /* the device takes everybody else's with it */
 		std::copy_if(kParts.begin(), kParts.end() - 1, std::back_inserter(options.parts),
-			     [&](Gone part) { return part != Gone::file || !options.plan.neighbour; });
-	else if (options.plan.neighbour && options.has(Gone::file))
-		reader.fail("neighbour", "not where the file goes: it is the neighbour's too");
+			     [&](Gone part) { return part != Gone::file || !beside; });
+	else if (beside && options.has(Gone::file))
+		reader.fail(beside, "not where the file goes: it is used by others too");
 	if (options.plan.heap_bytes <= options.plan.chunk_bytes)
 		reader.fail("heap_mib", "more than a chunk");
 	return options;
@@ -107,7 +109,7 @@ public:
 				return device.error();
 			options_.plan.device = std::move(*device);
 		}
-		auto held = growths_held(root_);
+		auto held = growths_begun(root_);
 		return held ? Status() : Status(held.error());
 	}
 
@@ -217,7 +219,7 @@ private:
 			reason = one.fate.failure;
 			error = EIO;
 		} else if (one.fate.no_growth.load()) {
-			reason = "no growth was held up";
+			reason = "no growth was seen";
 			error = ENODATA;
 		} else if (one.next_error) {
 			reason = fmt::format("the client behind: {}", strerror(one.next_error));
@@ -245,6 +247,18 @@ std::string errno_name(int error)
 	return name ? name : fmt::format("{}", error);
 }
 
+/** How long each Use took, and its error. */
+std::string uses_of(const VictimFate &fate)
+{
+	std::string text;
+	for (const auto &use : fate.uses) {
+		text += (text.empty() ? "" : ", ") + ms(use.begin_ns.load(), use.end_ns.load());
+		if (int error = use.error.load())
+			text += fmt::format(" ({})", errno_name(error));
+	}
+	return text;
+}
+
 nlohmann::json HeapLifetime::report() const
 {
 	if (!shared_)
@@ -259,6 +273,7 @@ nlohmann::json HeapLifetime::report() const
 				fate.fence_ns.load() ? errno_name(fate.fence_error.load()) : "-",
 				ms(fate.taking_ns.load(), fate.fence_ns.load()),
 				options_.plan.neighbour ? errno_name(fate.neighbour_error.load()) : "-",
+				options_.plan.used ? uses_of(fate) : "-",
 				one.gone_ns ? fmt::format("{}", one.gone_ns / kNsPerMs) : "-", one.innocent.jobs.load(),
 				fmt::format("{}", one.innocent.longest_ns.load() / kNsPerMs),
 				one.innocent.errors.load() ? fmt::format("{} ({})", one.innocent.errors.load(),
@@ -270,8 +285,8 @@ nlohmann::json HeapLifetime::report() const
 		 {{{"title", "What went away while a heap grew"},
 		   {"columns",
 		    {"gone", "growth seen", "call", "call, ms", "fence", "fence, ms", "neighbour's fence",
-		     "process gone, ms", "innocent jobs", "longest, ms", "of them failed", "client behind",
-		     "the model counted"}},
+		     "heap, bind, submit beside, ms", "process gone, ms", "innocent jobs", "longest, ms",
+		     "of them failed", "client behind", "the model counted"}},
 		   {"rows", rows}}}}};
 }
 

@@ -7,8 +7,10 @@
 #include <filesystem>
 #include <fmt/format.h>
 #include <map>
+#include <optional>
 #include <thread>
 #include <unistd.h>
+#include <vector>
 
 #include "agent/clock.h"
 #include "stressors/grower.h"
@@ -21,6 +23,8 @@ namespace
 
 constexpr const char *kTraps = "/sys/kernel/debug/drmsqueeze/traps/";
 constexpr int64_t kLook = kNsPerMs;
+/* Of what goes, before others in its process come: it is on its way, for as long as its end takes. */
+constexpr int64_t kHeadStart = 300 * kNsPerMs;
 
 [[noreturn]] void give_up(VictimFate &fate, const Error &error)
 {
@@ -41,7 +45,7 @@ Result<Grower> create_grower(Context &context, const VictimPlan &plan, uint32_t 
 bool wait_for_growth(const Root &root, uint64_t before, int64_t until_ns)
 {
 	while (now_ns() < until_ns) {
-		auto held = growths_held(root);
+		auto held = growths_begun(root);
 		if (held && *held > before)
 			return true;
 		sleep_ns(kLook);
@@ -72,6 +76,61 @@ int take(const VictimPlan &plan, std::unique_ptr<Context> &context, Grower &grow
 	}
 }
 
+/** The other threads of a process whose heap grows. */
+class Users
+{
+public:
+	/** What they need beforehand. */
+	static Result<Users> create(Context &context)
+	{
+		Users users(context);
+		auto buffer = context.create_buffer(kBufferBytes);
+		if (!buffer)
+			return buffer.error();
+		auto slot = context.create_slot(1);
+		if (!slot)
+			return slot.error();
+		const GpuWrite write{(*buffer)->address(), 1};
+		(*slot)->describe({&write, 1});
+		users.buffer_ = std::move(*buffer);
+		users.slot_ = std::move(*slot);
+		return users;
+	}
+
+	std::thread start(Use use, const VictimPlan &plan, VictimFate &fate)
+	{
+		return std::thread([this, use, &plan, &one = fate.uses[static_cast<size_t>(use)]] {
+			sleep_ns(kHeadStart);
+			one.begin_ns = now_ns();
+			one.error = run(use, plan);
+			one.end_ns = now_ns();
+		});
+	}
+
+private:
+	static constexpr uint64_t kBufferBytes = 64 << 10;
+
+	explicit Users(Context &context) : context_(&context) {}
+
+	int run(Use use, const VictimPlan &plan)
+	{
+		auto code = [](const auto &result) { return result ? 0 : result.error().code; };
+		switch (use) {
+		case Use::heap:
+			return code(context_->create_heap({.bytes = plan.heap_bytes, .chunk_bytes = plan.chunk_bytes}));
+		case Use::bind:
+			return code(context_->create_buffer(kBufferBytes));
+		case Use::submit:
+			return slot_->submit(*buffer_);
+		}
+		return EINVAL;
+	}
+
+	Context *context_;
+	std::unique_ptr<Buffer> buffer_;
+	std::unique_ptr<JobSlot> slot_;
+};
+
 } // namespace
 
 void VictimFate::fail(const Error &error)
@@ -100,20 +159,25 @@ std::map<std::string, uint64_t> chunk_counters(const Root &root)
 	return counters;
 }
 
-Result<uint64_t> growths_held(const Root &root)
+Result<uint64_t> growths_begun(const Root &root)
 {
 	uint64_t sum = 0;
 	bool any = false;
-	for (const char *trap : {"slow-growth", "stuck-growth"}) {
+	for (const char *trap : {"slow-growth", "stuck-growth", "slow-growth-pages", "slow-growth-answer"}) {
+		auto armed = root.number(fmt::format("{}{}/armed", kTraps, trap));
 		auto fired = root.number(fmt::format("{}{}/fired", kTraps, trap));
-		if (!fired)
+		if (!armed || !fired || *armed == 0)
 			continue;
 		any = true;
 		sum += *fired;
 	}
-	if (!any)
-		return Error{ENOENT, "no trap holds growths up: slow-growth or stuck-growth"};
-	return sum;
+	if (any)
+		return sum;
+	const auto counted = chunk_counters(root);
+	auto raised = counted.find("oom_raised");
+	if (raised == counted.end())
+		return Error{ENOENT, "no trap holds growths up, and no GPU model counts them"};
+	return raised->second;
 }
 
 void run_victim(const Root &root, const Driver &driver, const VictimPlan &plan, VictimFate &fate)
@@ -128,7 +192,10 @@ void run_victim(const Root &root, const Driver &driver, const VictimPlan &plan, 
 	auto neighbour = plan.neighbour ? create_grower(*context, plan, 1) : Result<Grower>(Grower{});
 	if (!neighbour)
 		give_up(fate, neighbour.error());
-	auto before = growths_held(root);
+	auto users = plan.used ? std::optional(Users::create(*context)) : std::nullopt;
+	if (users && !*users)
+		give_up(fate, users->error());
+	auto before = growths_begun(root);
 	if (!before)
 		give_up(fate, before.error());
 
@@ -140,14 +207,14 @@ void run_victim(const Root &root, const Driver &driver, const VictimPlan &plan, 
 	}
 	fate.growing_ns = now_ns();
 
-	/* Once the part is on its way, for as long as its end takes. */
-	constexpr int64_t kHeadStart = 300 * kNsPerMs;
-	std::thread second;
+	std::vector<std::thread> others;
 	if (plan.neighbour)
-		second = std::thread([&] {
+		others.emplace_back([&] {
 			sleep_ns(kHeadStart);
 			fate.neighbour_error = neighbour->run(now_ns() + plan.patience_ns);
 		});
+	for (size_t use = 0; users && use < kUses; use++)
+		others.push_back((*users)->start(static_cast<Use>(use), plan, fate));
 
 	fate.taking_ns = now_ns();
 	fate.taken_error = take(plan, context, *grower);
@@ -156,8 +223,8 @@ void run_victim(const Root &root, const Driver &driver, const VictimPlan &plan, 
 		fate.fence_error = grower->slot->end(now_ns() + plan.patience_ns);
 		fate.fence_ns = now_ns();
 	}
-	if (second.joinable())
-		second.join();
+	for (std::thread &other : others)
+		other.join();
 	_exit(0); /* the kernel is to clean up, as after a program that just ends */
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -22,11 +23,16 @@ enum class Gone { nothing, heap, group, vm, file, process, device };
 /** Its name in scenarios and reports. */
 const char *name_of(Gone part);
 
+/** What other threads of the process do with the VM of a heap that grows. */
+enum class Use { heap, bind, submit };
+constexpr size_t kUses = 3;
+
 struct VictimPlan {
 	Gone part = Gone::nothing;
 	uint64_t chunk_bytes = 0;
 	uint64_t heap_bytes = 0; /* of the job; more than one chunk, so that it has to grow */
 	bool neighbour = false;  /* a second group of the same VM wants its own heap to grow while the part goes */
+	bool used = false;       /* other threads use the VM while the part goes: each Use */
 	int64_t patience_ns = 0; /* for a fence */
 	std::optional<PlatformDriver> device = {}; /* that goes with Gone::device */
 };
@@ -41,7 +47,12 @@ struct VictimFate {
 	std::atomic<int> fence_error;     /* ETIME: it did not */
 	std::atomic<int> neighbour_error; /* the same of the neighbour's */
 	std::atomic<bool> no_growth;      /* the job went through with no growth seen: the case says nothing */
-	char failure[160];                /* of setting up */
+	struct {
+		std::atomic<int64_t> begin_ns;
+		std::atomic<int64_t> end_ns;
+		std::atomic<int> error;
+	} uses[kUses]; /* by Use: making another heap, making and binding a BO, submitting to the queue that waits */
+	char failure[160]; /* of setting up */
 
 	void fail(const Error &error);
 };
@@ -49,8 +60,11 @@ struct VictimFate {
 /** What the GPU model counted of chunks and of the event that asks for one; empty on a board. */
 std::map<std::string, uint64_t> chunk_counters(const Root &root);
 
-/** How often the traps that hold growths up have caught one; ENOENT when there is none. */
-Result<uint64_t> growths_held(const Root &root);
+/**
+ * How many growths have begun: those that traps hold up, and where there is no such trap all, as the GPU model counts
+ * the firmware's events; ENOENT when there is neither.
+ */
+Result<uint64_t> growths_begun(const Root &root);
 
 /** In a process of its own: all of it, and the end of the process. Never returns. */
 [[noreturn]] void run_victim(const Root &root, const Driver &driver, const VictimPlan &plan, VictimFate &fate);

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Traps: the growth of a tiler heap takes its time, as where its memory has to be reclaimed, but always and always as
- * long. While one is armed, a worker that makes a buffer for panthor (panthor_kernel_bo_create() in panthor_gem.c: of
- * workers that is the growth only, or the refill of variant panthor-reserve) sleeps before its first allocation, with
- * all locks that it has by then, and goes on as if nothing had been. Buffers that ioctls make are left alone.
- *   slow-growth   3 s
- *   stuck-growth  8 s, longer than the driver's job timeout (5 s)
+ * Traps: the growth of a tiler heap of panthor takes its time, as where its memory has to be reclaimed, but always and
+ * always as long. While one is armed, a worker that comes to a function on the way sleeps there, with all locks that it
+ * has by then, and goes on as if nothing had been. Ioctls, which come to the same functions, are left alone.
+ *   slow-growth         3 s before the chunk's first allocation
+ *   stuck-growth        8 s there, longer than the driver's job timeout (5 s)
+ *   slow-growth-pages   3 s where the chunk's pages are had, with the reservation lock of the VM
+ *   slow-growth-answer  3 s where the heap has its new chunk, and the answer has not been made
+ *   slow-chunk-return   3 s before a chunk that came too late is given back
  * Disarming ends the sleep.
  *
  * A probe's handler may not sleep; this one sends the caller to a function with the same arguments, which may.
@@ -22,12 +24,35 @@
 
 struct slow_growth {
 	struct trap trap;
+	struct kprobe probe;
 	unsigned int hold_ms;
+	bool after;	/* the function has done its work; else before it */
 };
 
+static int slow_growth_catch(struct kprobe *probe, struct pt_regs *regs);
+
+/* With this the probe is not made a jump, which could not change where the function goes on. */
+static void slow_growth_post(struct kprobe *probe, struct pt_regs *regs, unsigned long flags)
+{
+}
+
+#define SLOW_GROWTH(_name, _function, ...) {					\
+	.trap.name = _name,							\
+	.probe = {								\
+		.symbol_name = _function,					\
+		.pre_handler = slow_growth_catch,				\
+		.post_handler = slow_growth_post,				\
+	},									\
+	__VA_ARGS__								\
+}
+
+/* Variant panthor-reserve makes its chunks in workers too, by the same functions: there it is the refill that sleeps. */
 static struct slow_growth slow_growths[] = {
-	{ .trap.name = "slow-growth", .hold_ms = 3000 },
-	{ .trap.name = "stuck-growth", .hold_ms = 8000 },
+	SLOW_GROWTH("slow-growth", "panthor:panthor_kernel_bo_create", .hold_ms = 3000),
+	SLOW_GROWTH("stuck-growth", "panthor:panthor_kernel_bo_create", .hold_ms = 8000),
+	SLOW_GROWTH("slow-growth-pages", "drm:drm_gem_get_pages", .hold_ms = 3000),
+	SLOW_GROWTH("slow-growth-answer", "panthor:panthor_alloc_heap_chunk", .hold_ms = 3000, .after = true),
+	SLOW_GROWTH("slow-chunk-return", "panthor:panthor_heap_return_chunk", .hold_ms = 3000),
 };
 
 /* Those who are between the function's first instruction and its end. */
@@ -36,13 +61,9 @@ static struct slow_growth_caller {
 	struct slow_growth *growth;
 } slow_growth_callers[SLOW_GROWTHS_AT_ONCE];
 
-struct panthor_device;
-struct panthor_kernel_bo;
-struct panthor_vm;
-
-typedef struct panthor_kernel_bo *(*slow_growth_fn)(struct panthor_device *, struct panthor_vm *, size_t, u32, u32, u64);
-
-static struct kprobe slow_growth_probe;
+/* Any of the functions: what has up to six arguments gets them in registers, and reads those that it knows. */
+typedef unsigned long (*slow_growth_fn)(unsigned long, unsigned long, unsigned long, unsigned long, unsigned long,
+					unsigned long);
 
 static struct slow_growth_caller *slow_growth_caller(const struct task_struct *task)
 {
@@ -64,30 +85,28 @@ static void slow_growth_hold(struct slow_growth *growth)
 		msleep(20);
 }
 
-static struct panthor_kernel_bo *slow_growth_bo_create(struct panthor_device *ptdev, struct panthor_vm *vm, size_t size,
-						       u32 bo_flags, u32 vm_map_flags, u64 gpu_va)
+static unsigned long slow_growth_call(unsigned long a, unsigned long b, unsigned long c, unsigned long d,
+				      unsigned long e, unsigned long f)
 {
 	struct slow_growth_caller *caller = slow_growth_caller(current);
-	struct panthor_kernel_bo *bo;
+	struct slow_growth *growth = caller->growth;
+	unsigned long ret;
 
-	slow_growth_hold(caller->growth);
-	bo = ((slow_growth_fn)slow_growth_probe.addr)(ptdev, vm, size, bo_flags, vm_map_flags, gpu_va);
+	if (!growth->after)
+		slow_growth_hold(growth);
+	ret = ((slow_growth_fn)growth->probe.addr)(a, b, c, d, e, f);
+	if (growth->after)
+		slow_growth_hold(growth);
 	smp_store_release(&caller->task, NULL);
-	return bo;
+	return ret;
 }
 
 static int slow_growth_catch(struct kprobe *probe, struct pt_regs *regs)
 {
+	struct slow_growth *growth = container_of(probe, struct slow_growth, probe);
 	struct slow_growth_caller *caller;
-	unsigned int i;
 
-	if (!(current->flags & PF_WQ_WORKER) || slow_growth_caller(current))
-		return 0;
-
-	for (i = 0; i < ARRAY_SIZE(slow_growths); i++)
-		if (READ_ONCE(slow_growths[i].trap.armed))
-			break;
-	if (i == ARRAY_SIZE(slow_growths))
+	if (!READ_ONCE(growth->trap.armed) || !(current->flags & PF_WQ_WORKER) || slow_growth_caller(current))
 		return 0;
 
 	do {
@@ -96,35 +115,32 @@ static int slow_growth_catch(struct kprobe *probe, struct pt_regs *regs)
 			return 0;
 	} while (cmpxchg(&caller->task, NULL, current));
 
-	caller->growth = &slow_growths[i];
-	atomic_inc(&slow_growths[i].trap.fired);
-	instruction_pointer_set(regs, (unsigned long)slow_growth_bo_create);
+	caller->growth = growth;
+	atomic_inc(&growth->trap.fired);
+	instruction_pointer_set(regs, (unsigned long)slow_growth_call);
 	return 1;
 }
-
-/* With this the probe is not made a jump, which could not change where the function goes on. */
-static void slow_growth_post(struct kprobe *probe, struct pt_regs *regs, unsigned long flags)
-{
-}
-
-static struct kprobe slow_growth_probe = {
-	.symbol_name = "panthor:panthor_kernel_bo_create",
-	.pre_handler = slow_growth_catch,
-	.post_handler = slow_growth_post,
-};
 
 static int __init slow_growth_init(void)
 {
 	unsigned int i;
 	int ret;
 
-	ret = register_kprobe(&slow_growth_probe);
-	if (ret)
-		return ret;
+	for (i = 0; i < ARRAY_SIZE(slow_growths); i++) {
+		ret = register_kprobe(&slow_growths[i].probe);
+		if (ret)
+			goto unregister;
+	}
 
 	for (i = 0; i < ARRAY_SIZE(slow_growths); i++)
 		trap_register(&slow_growths[i].trap);
 	return 0;
+
+unregister:
+	pr_err("drmsqueeze: no probe at %s: %d\n", slow_growths[i].probe.symbol_name, ret);
+	while (i--)
+		unregister_kprobe(&slow_growths[i].probe);
+	return ret;
 }
 module_init(slow_growth_init);
 
@@ -132,11 +148,12 @@ static void __exit slow_growth_exit(void)
 {
 	unsigned int i;
 
-	for (i = 0; i < ARRAY_SIZE(slow_growths); i++)
+	for (i = 0; i < ARRAY_SIZE(slow_growths); i++) {
 		trap_unregister(&slow_growths[i].trap);
-	unregister_kprobe(&slow_growth_probe);
+		unregister_kprobe(&slow_growths[i].probe);
+	}
 
-	/* Who is in the function above returns through this module's text. */
+	/* Who is in slow_growth_call() returns through this module's text. */
 	for (i = 0; i < ARRAY_SIZE(slow_growth_callers); i++)
 		while (smp_load_acquire(&slow_growth_callers[i].task))
 			msleep(20);

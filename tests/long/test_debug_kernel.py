@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The kernel lab-debug: what lockdep says of panfrost, of what is planted and of what is clean; leaks; locks that are held."""
+"""The kernel lab-debug: what lockdep and KASAN say of panfrost and panthor, of what is planted and of what is clean; leaks; locks that are held."""
 
 import json
 from typing import Any
@@ -106,3 +106,13 @@ def test_locks_held_by_who_is_stuck_are_evidence(run_one: RunOne) -> None:
     holders = {holder.name: [lock.name for lock in holder.locks] for holder in lockdep.held_locks(console)}
     handler = next(locks for name, locks in holders.items() if name.startswith("irq/"))
     assert handler[:1] == ["reservation_ww_class_mutex"] and "fs_reclaim" in handler, holders
+
+
+@pytest.mark.parametrize("traps", [["slow-growth", "slow-chunk-return"], ["slow-growth"]], ids=["returned late", "returned at once"])
+def test_a_pool_of_heaps_is_read_after_it_was_freed(run_one: RunOne, traps: list[str]) -> None:
+    """panthor_heap_return_chunk() looks into the pool's buffer before it takes the pool's lock."""
+    base = scenario("panthor-lifetimes/freed-pool")
+    done = run_one(base=base, kernel="lab-debug", traps=[{"trap": trap} for trap in traps], expect={})
+    told = [finding.signature for finding in done.run.findings if finding.kind == "kasan"]
+    assert bool(told) == ("slow-chunk-return" in traps), done.story
+    assert all("panthor_heap_return_chunk" in text for text in told), told

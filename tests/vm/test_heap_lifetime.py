@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: MIT
-"""Tiler heaps of panthor that grow slowly (trap slow-growth) while what they stand on goes away."""
+"""Tiler heaps of panthor that grow slowly (traps of trap_slow_growth) while what they stand on goes away, or who shares them grows them too."""
 
 import json
+
+import pytest
 
 from drmsqueeze import TOP
 
 from whole_runs import Executed, RunOne
 
-LIFETIMES = json.loads((TOP / "configs/panthor-lifetimes.json").read_text())
+LIFETIMES = json.loads((TOP / "configs/panthor-lifetimes/parts.json").read_text())
 
 
 def _cases(done: Executed) -> dict[str, dict[str, str]]:
@@ -28,3 +30,22 @@ def test_what_a_growth_stands_on_goes_away(run_one: RunOne) -> None:
     assert cases["nothing"]["fence"] == "0" and cases["group"]["fence"] == "ECANCELED", done.story
     assert cases["heap"]["fence"] in ("0", "EINVAL"), "the job may be through before its chunks are gone: " + done.story
 
+
+
+def test_a_growth_that_is_stuck_runs_into_the_timeout_of_the_driver(run_one: RunOne) -> None:
+    done = run_one(base=LIFETIMES, stressors=[LIFETIMES["stressors"][0] | {"parts": ["nothing"], "jobs": 1}], traps=[{"trap": "stuck-growth"}],
+                   time_scale=4, driver_timeout_ms=1000)
+    case = _cases(done)["nothing"]
+    assert case["growth seen"] == "yes" and case["fence"] == "ETIMEDOUT" and case["client behind"] == "0", done.story
+
+
+SHARED = json.loads((TOP / "configs/panthor-lifetimes/shared-heap.json").read_text())
+
+
+@pytest.mark.parametrize("traps", [SHARED["traps"], []], ids=["as both wait to answer", "without a trap"])
+def test_two_groups_that_share_a_heap_get_one_chunk(run_one: RunOne, traps: list[dict[str, str]]) -> None:
+    """Both answer with the chunk that came last; whether one writes over what the other still needs depends on who is first."""
+    done = run_one(base=SHARED, traps=traps, expect={})
+    (told,) = json.loads((done.directory / "stressors.json").read_text())
+    assert bool(told["counts"]["chunks given twice"]) == bool(traps), done.story
+    assert traps or done.fates == {"completed": 6}, done.story
