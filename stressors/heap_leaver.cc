@@ -58,7 +58,7 @@ void HeapLeaver::run()
 							 .context = seat_.context,
 							 .thread = thread_,
 							 .bytes = options_.pattern.bytes,
-							 .stressor = HeapSubmitter::kStressor,
+							 .stressor = options_.stressor,
 							 .deadline_ns = seat_.request.deadline_ns,
 							 .queue = thread_});
 		auto left = options_.leave == Taken::process ? in_another_process(job) : in_this_process(job);

@@ -24,6 +24,12 @@ Status HeapSubmitter::set_up()
 			return slot.error();
 		Flight flight;
 		flight.slot = std::move(*slot);
+		if (!options_.tiling) {
+			auto buffer = context_.create_buffer(options_.pattern.bytes);
+			if (!buffer)
+				return buffer.error();
+			flight.buffer = std::move(*buffer);
+		}
 		flight.table_slot = seat_.first_slot + thread_ * options_.in_flight + i;
 		flight.lane = options_.heap == HeapKind::fresh
 				      ? 0
@@ -67,11 +73,11 @@ bool HeapSubmitter::launch(Flight &flight)
 	flight.job = seat_.table.begin(flight.table_slot, {.client = seat_.client,
 							   .context = seat_.context,
 							   .thread = thread_,
-							   .bytes = options_.pattern.bytes,
-							   .stressor = kStressor,
+							   .bytes = options_.shape.bytes,
+							   .stressor = options_.stressor,
 							   .deadline_ns = seat_.request.deadline_ns,
 							   .queue = seat_.driver.own_groups ? thread_ : 0});
-	flight.heap = heap_;
+	flight.written = heap_;
 	if (options_.heap == HeapKind::fresh) {
 		auto fresh = context_.create_heap(options_.shape);
 		if (!fresh) {
@@ -79,12 +85,18 @@ bool HeapSubmitter::launch(Flight &flight)
 			return false;
 		}
 		flight.fresh = std::move(*fresh);
-		flight.heap = flight.fresh.get();
+		flight.written = flight.fresh.get();
 	}
-	options_.pattern.fill(writes_, flight.heap->address(), flight.lane, seat_.request.seed, flight.job);
-	Status described = flight.slot->describe_heap(*flight.heap, writes_, options_.pattern.bytes);
+	if (!options_.tiling)
+		flight.written = flight.buffer.get();
+	options_.pattern.fill(writes_, flight.written->address(), flight.lane, seat_.request.seed, flight.job);
+	Status described;
+	if (options_.tiling)
+		described = flight.slot->describe_heap(*flight.written, writes_, options_.pattern.bytes);
+	else
+		flight.slot->describe(writes_);
 	int64_t begin = now_ns();
-	int error = described ? flight.slot->submit(*flight.heap) : described.error().code;
+	int error = described ? flight.slot->submit(*flight.written) : described.error().code;
 	if (error) {
 		end(flight, {Fate::failed, error, kSubmitFailed, described ? "submit" : described.error().reason});
 		flight.fresh.reset();
@@ -99,9 +111,9 @@ void HeapSubmitter::finish_oldest()
 	Flight &oldest = flight(oldest_);
 	if (judge_.wait(*oldest.slot))
 		judge_.judge(*oldest.slot, oldest.table_slot, options_.pattern.count(), [&] {
-			options_.pattern.fill(writes_, oldest.heap->address(), oldest.lane, seat_.request.seed,
+			options_.pattern.fill(writes_, oldest.written->address(), oldest.lane, seat_.request.seed,
 					      oldest.job);
-			return oldest.slot->first_wrong(*oldest.heap, writes_);
+			return oldest.slot->first_wrong(*oldest.written, writes_);
 		});
 	count_growths(oldest);
 	oldest.fresh.reset();

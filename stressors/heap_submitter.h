@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* One submitting thread of tiler-heap: submits, waits, judges, records. Apart so that the bench can time it alone. */
+/* One submitting thread of tiler-heap or heap-churn: submits, waits, judges, records. Apart so that the bench can time
+ * it alone. */
 #pragma once
 
 #include <memory>
@@ -27,6 +28,8 @@ struct TilerHeapOptions {
 	HeapKind heap = HeapKind::fresh;
 	HeapShape shape{}; /* its bytes are the pattern's */
 	bool fresh_groups = false;
+	bool tiling = true; /* else jobs leave their heap alone and write to a buffer, as any GPU can */
+	const char *stressor = "tiler-heap";
 	std::optional<Taken> leave = {}; /* HeapLeaver: what each job loses while it runs, */
 	int64_t leave_ns = 0;            /* so long after its submit, before time_scale */
 };
@@ -35,8 +38,6 @@ struct TilerHeapOptions {
 class HeapSubmitter
 {
 public:
-	static constexpr const char *kStressor = "tiler-heap";
-
 	/**
 	 * @heap is what all jobs write to; nullptr for heaps of their own. @growths, where there is one, is told of
 	 * what jobs have touched. Borrows everything.
@@ -54,7 +55,8 @@ private:
 	struct Flight {
 		std::unique_ptr<JobSlot> slot;
 		std::unique_ptr<Memory> fresh;
-		Memory *heap = nullptr;
+		std::unique_ptr<Buffer> buffer;
+		Memory *written = nullptr; /* the heap, or the buffer */
 		uint64_t job = 0;
 		uint32_t table_slot = 0;
 		unsigned lane = 0;

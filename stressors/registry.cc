@@ -16,6 +16,7 @@ extern const StressorDescriptor kSyncFile;
 extern const StressorDescriptor kShrinker;
 extern const StressorDescriptor kDeviceFault;
 extern const StressorDescriptor kErrorSweep;
+extern const StressorDescriptor kHeapChurn;
 extern const StressorDescriptor kHeapLifetime;
 extern const StressorDescriptor kTilerHeap;
 extern const StressorDescriptor kTtm;
@@ -24,7 +25,8 @@ namespace
 {
 
 constexpr const StressorDescriptor *kStressors[] = {
-	&kBoChurn, &kSyncFile, &kShrinker, &kDeviceFault, &kErrorSweep, &kTilerHeap, &kTtm, &kFenceWait, &kHeapLifetime,
+	&kBoChurn,   &kSyncFile, &kShrinker,  &kDeviceFault,  &kErrorSweep,
+	&kTilerHeap, &kTtm,      &kFenceWait, &kHeapLifetime, &kHeapChurn,
 };
 
 } // namespace

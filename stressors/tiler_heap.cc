@@ -245,7 +245,7 @@ std::vector<std::string> limits(const Driver &driver)
 
 extern const StressorDescriptor kTilerHeap;
 const StressorDescriptor kTilerHeap = {
-	.kind = HeapSubmitter::kStressor,
+	.kind = "tiler-heap",
 	.create = create,
 	.unsupported = unsupported,
 	.limits = limits,
