@@ -5,6 +5,8 @@
  * error-sweep) arms its own thread, or one of the kernel's. The gates act before fail-nth counts (mm/failslab.c,
  * mm/fail_page_alloc.c), and so does the stack filter (should_fail_ex(), lib/fault-inject.c).
  */
+#include <fmt/format.h>
+
 #include "injectors/fault_attr.h"
 #include "injectors/task_marks.h"
 
@@ -17,12 +19,14 @@ namespace
 constexpr FaultKind kSlab = {"fail-nth", "/sys/kernel/debug/failslab", "CONFIG_FAILSLAB"};
 constexpr FaultKind kPages = {"fail-nth", "/sys/kernel/debug/fail_page_alloc", "CONFIG_FAIL_PAGE_ALLOC"};
 constexpr const char *kUnstable = "/sys/module/panfrost/parameters/unstable_ioctls";
+constexpr const char *kSpared = "/sys/kernel/debug/drmsqueeze/fault_site/spared"; /* of lab/probes/fault_site.c */
 constexpr const char *kKernelThreads = "irq/*"; /* in which operations of the sweep allocate */
 constexpr uint64_t kTimes = 1000000000;         /* should_fail_ex() counts down from it, with fail-nth too */
 
 struct Options {
 	FaultScope scope; /* all, or a stack */
 	bool unstable_ioctls;
+	std::vector<std::string> spared; /* functions */
 };
 
 FaultOptions silent(const FaultScope &scope)
@@ -34,7 +38,7 @@ class FailNthGates : public Injector
 {
 public:
 	explicit FailNthGates(const Options &options)
-		: unstable_ioctls_(options.unstable_ioctls),
+		: unstable_ioctls_(options.unstable_ioctls), spared_(options.spared),
 		  slab_(kSlab, silent(options.scope), {{"ignore-gfp-wait", "N"}, {"cache-filter", "N"}}),
 		  pages_(kPages, silent(options.scope),
 			 {{"ignore-gfp-wait", "N"}, {"ignore-gfp-highmem", "N"}, {"min-order", "0"}})
@@ -45,6 +49,8 @@ public:
 	{
 		if (unstable_ioctls_ && !seat.root.exists(kUnstable))
 			return Error{ENOTSUP, std::string(kUnstable) + " is missing"};
+		if (!spared_.empty() && !seat.root.exists(kSpared))
+			return Error{ENOTSUP, std::string("spared: ") + kSpared + " is missing"};
 		Status status = slab_.check(seat);
 		return status ? pages_.check(seat) : status;
 	}
@@ -56,6 +62,8 @@ public:
 			status = pages_.arm(seat);
 		if (status && unstable_ioctls_)
 			status = seat.journal.turn(seat.root.path(kUnstable), "Y");
+		if (status && !spared_.empty())
+			status = seat.journal.turn(seat.root.path(kSpared), fmt::format("{}", fmt::join(spared_, " ")));
 		/* Armed by a client that may be killed meanwhile: who restores puts these back with the rest. */
 		if (auto threads = matching_tasks(seat.root, kKernelThreads))
 			for (const std::string &task : *threads)
@@ -82,6 +90,8 @@ public:
 			{"charged_to", nullptr}};
 		if (unstable_ioctls_)
 			report["settings"]["unstable_ioctls"] = true;
+		if (!spared_.empty())
+			report["settings"]["spared"] = spared_;
 		if (counted) {
 			report["fired"] = slab["fired"].get<uint64_t>() + pages["fired"].get<uint64_t>();
 			report["counts"] = {{"slab objects", slab["fired"]}, {"pages", pages["fired"]}};
@@ -93,6 +103,7 @@ public:
 
 private:
 	bool unstable_ioctls_;
+	std::vector<std::string> spared_;
 	FaultInjector slab_;
 	FaultInjector pages_;
 };
@@ -101,6 +112,7 @@ std::unique_ptr<Injector> create(JsonReader reader, const Request & /*request*/)
 {
 	Options options{};
 	options.unstable_ioctls = reader.boolean_or("unstable_ioctls", false);
+	options.spared = reader.strings_or("spared", {});
 	if (reader.has("scope")) {
 		JsonReader scope = reader.object("scope");
 		options.scope = {ScopeKind::stack, scope.string("stack")};

@@ -31,10 +31,9 @@ constexpr uint32_t kMaxOperations = 256;
 
 struct Options {
 	std::vector<std::string> operations;
-	uint32_t points;                 /* jobs */
-	uint32_t repeats;                /* of each point */
-	uint32_t per_site;               /* points of each site; 0: all */
-	std::vector<std::string> spared; /* functions: what is allocated below them does not fail */
+	uint32_t points;   /* jobs */
+	uint32_t repeats;  /* of each point */
+	uint32_t per_site; /* points of each site; 0: all */
 	int64_t patience_ns;
 };
 
@@ -128,33 +127,22 @@ public:
 	}
 
 private:
-	/** The points to be visited: with @per_site only some of each site, and none that is @spared; empty: all. */
+	/** The points to be visited: with @per_site only some of each site; empty: all. */
 	std::vector<uint32_t> choose(const OperationType &type)
 	{
-		if (options_.per_site == 0 && options_.spared.empty())
+		if (options_.per_site == 0)
 			return {};
 		std::vector<uint32_t> wanted;
 		sites_ = rounds_.sites_of(type);
 		std::map<std::string, uint32_t> seen;
 		for (size_t i = 0; i < sites_.size(); i++) {
-			const FaultSite &site = sites_[i];
-			if (is_spared(site))
-				continue;
-			bool last = std::none_of(sites_.begin() + static_cast<std::ptrdiff_t>(i) + 1, sites_.end(),
-						 [&](const FaultSite &later) { return later.key() == site.key(); });
-			if (options_.per_site == 0 || last || seen[site.key()]++ < options_.per_site)
+			bool last =
+				std::none_of(sites_.begin() + static_cast<std::ptrdiff_t>(i) + 1, sites_.end(),
+					     [&](const FaultSite &later) { return later.key() == sites_[i].key(); });
+			if (last || seen[sites_[i].key()]++ < options_.per_site)
 				wanted.push_back(static_cast<uint32_t>(i) + 1);
 		}
-		if (wanted.empty() && !sites_.empty())
-			wanted.push_back(static_cast<uint32_t>(sites_.size()) + 1);
 		return wanted;
-	}
-
-	bool is_spared(const FaultSite &site) const
-	{
-		return std::any_of(options_.spared.begin(), options_.spared.end(), [&](const std::string &function) {
-			return std::find(site.frames.begin(), site.frames.end(), function) != site.frames.end();
-		});
 	}
 
 	Status count()
@@ -318,9 +306,6 @@ public:
 									  seat.request.time_scale));
 		if (!rounds)
 			return rounds.error();
-		if (!options_.spared.empty() && !FaultSites(Root()).available())
-			return Error{ENOENT,
-				     "spared: what is allocated where is not known without our module fault_site"};
 		auto log = KernelLog::open();
 		if (!log)
 			return log.error();
@@ -401,7 +386,6 @@ std::unique_ptr<Stressor> create(JsonReader reader)
 	options.points = static_cast<uint32_t>(reader.integer_or("jobs", 1, kMaxPoints, kMaxPoints));
 	options.repeats = static_cast<uint32_t>(reader.integer_or("repeats", 2, 1000, 16));
 	options.per_site = static_cast<uint32_t>(reader.integer_or("per_site", 0, 1000, 0));
-	options.spared = reader.strings_or("spared", {});
 	options.patience_ns = static_cast<int64_t>(reader.integer_or("patience_ms", 1, 3600000, 2000)) * kNsPerMs;
 	reader.finish();
 	return std::make_unique<ErrorSweep>(std::move(options));

@@ -15,18 +15,26 @@
  *   fired   the same, only of those that failed
  *   lost    how many records found no room
  *   reset   anything written here forgets all records
+ *   spared  names of functions, with a space between them, "-" for none: what is allocated below them does not count,
+ *           so it does not fail
  */
 #include <linux/debugfs.h>
+#include <linux/kallsyms.h>
 #include <linux/kprobes.h>
 #include <linux/module.h>
 #include <linux/sched.h>
 #include <linux/seq_file.h>
 #include <linux/spinlock.h>
 #include <linux/stacktrace.h>
+#include <linux/string.h>
+#include <linux/uaccess.h>
 #include <linux/vmalloc.h>
 
 #define SITE_RECORDS	2048
 #define SITE_DEPTH	28
+
+#define SITE_SPARED	256
+#define SITE_NONE	"-"
 
 /* Tasks between the entry of should_fail_ex() and its return: it does not sleep. */
 #define SITE_ACTIVE	64
@@ -45,12 +53,48 @@ static struct site_record *site_records;	/* protected by site_lock */
 static unsigned int site_count;			/* protected by site_lock */
 static u32 site_lost;				/* protected by site_lock */
 
+static char site_spared[SITE_SPARED] = SITE_NONE;	/* changed while nobody is armed */
+
 static struct dentry *site_root, *site_debugfs;
 
 struct site_call {
 	unsigned int armed;
 	size_t size;
+	bool spared;
 };
+
+static bool site_lists(const char *function)
+{
+	size_t length = strcspn(function, " .");	/* "NAME.isra.0 [MODULE]" */
+	const char *word = site_spared;
+
+	while (*word) {
+		size_t end = strcspn(word, " ");
+
+		if (end == length && !strncmp(word, function, length))
+			return true;
+		word += end;
+		word += strspn(word, " ");
+	}
+	return false;
+}
+
+static bool site_is_spared(void)
+{
+	unsigned long frames[SITE_DEPTH];
+	char function[KSYM_SYMBOL_LEN];
+	unsigned int depth, i;
+
+	if (!strcmp(site_spared, SITE_NONE))
+		return false;
+	depth = stack_trace_save(frames, SITE_DEPTH, 0);
+	for (i = 0; i < depth; i++) {
+		sprint_symbol_no_offset(function, frames[i]);
+		if (site_lists(function))
+			return true;
+	}
+	return false;
+}
 
 /* Not 0: this call is of no interest, and its return is not looked at. */
 static int site_entry(struct kretprobe_instance *instance, struct pt_regs *regs)
@@ -61,6 +105,9 @@ static int site_entry(struct kretprobe_instance *instance, struct pt_regs *regs)
 		return 1;
 	call->armed = current->fail_nth;
 	call->size = regs_get_kernel_argument(regs, 1);
+	call->spared = site_is_spared();
+	if (call->spared)	/* until it returns */
+		WRITE_ONCE(current->fail_nth, 0);
 	return 0;
 }
 NOKPROBE_SYMBOL(site_entry);
@@ -71,6 +118,11 @@ static int site_return(struct kretprobe_instance *instance, struct pt_regs *regs
 	unsigned int left = READ_ONCE(current->fail_nth);
 	struct site_record *record;
 	unsigned long flags;
+
+	if (call->spared) {
+		WRITE_ONCE(current->fail_nth, call->armed);
+		return 0;
+	}
 
 	/* The stack filter was against it: not counted. */
 	if (left == call->armed)
@@ -150,6 +202,40 @@ static const struct file_operations site_reset_fops = {
 	.write = site_reset,
 };
 
+static int spared_show(struct seq_file *file, void *data)
+{
+	seq_printf(file, "%s\n", site_spared);
+	return 0;
+}
+
+static int spared_open(struct inode *inode, struct file *file)
+{
+	return single_open(file, spared_show, NULL);
+}
+
+static ssize_t spared_write(struct file *file, const char __user *text, size_t count, loff_t *offset)
+{
+	char names[SITE_SPARED] = {};
+
+	if (count >= sizeof(names))
+		return -EINVAL;
+	if (copy_from_user(names, text, count))
+		return -EFAULT;
+	strscpy(site_spared, strim(names), sizeof(site_spared));
+	if (!site_spared[0])
+		strscpy(site_spared, SITE_NONE, sizeof(site_spared));
+	return count;
+}
+
+static const struct file_operations spared_fops = {
+	.owner = THIS_MODULE,
+	.open = spared_open,
+	.read = seq_read,
+	.write = spared_write,
+	.llseek = seq_lseek,
+	.release = single_release,
+};
+
 static int __init site_init(void)
 {
 	struct dentry *root;
@@ -176,6 +262,7 @@ static int __init site_init(void)
 	debugfs_create_file("fired", 0400, site_debugfs, NULL, &fired_fops);
 	debugfs_create_u32("lost", 0400, site_debugfs, &site_lost);
 	debugfs_create_file("reset", 0200, site_debugfs, NULL, &site_reset_fops);
+	debugfs_create_file("spared", 0600, site_debugfs, NULL, &spared_fops);
 	return 0;
 }
 module_init(site_init);
