@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <xf86drm.h>
 
+#include "stressors/drm/sw_sync.h"
 #include "stressors/drm/sync.h"
 
 namespace drmsqueeze
@@ -88,6 +89,18 @@ Result<SyncDevices> SyncDevices::open(const std::vector<std::string> &exporters)
 			devices.timeline_fd = fd;
 	}
 	return devices;
+}
+
+std::string sync_devices_unsupported(const Driver &driver)
+{
+	auto timeline = SwSyncTimeline::open();
+	if (!timeline)
+		return timeline.error().reason;
+	auto exporter = Exporter::open(driver.name);
+	if (!exporter)
+		return exporter.error().reason;
+	auto exported = exporter->create();
+	return exported ? "" : exported.error().reason;
 }
 
 } // namespace drmsqueeze

@@ -56,4 +56,7 @@ struct SyncDevices {
 	const Exporter *find(std::string_view name) const;
 };
 
+/** Empty, or why there are no fences (sw_sync) or no dma-bufs of @driver to try on this machine. */
+std::string sync_devices_unsupported(const Driver &driver);
+
 } // namespace drmsqueeze

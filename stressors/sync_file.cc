@@ -230,25 +230,13 @@ std::unique_ptr<Stressor> create(JsonReader options)
 	return std::make_unique<SyncFileStressor>(parse_options(std::move(options)));
 }
 
-std::string unsupported(const Driver &driver)
-{
-	auto timeline = SwSyncTimeline::open();
-	if (!timeline)
-		return timeline.error().reason;
-	auto exporter = Exporter::open(driver.name);
-	if (!exporter)
-		return exporter.error().reason;
-	auto exported = exporter->create();
-	return exported ? "" : exported.error().reason;
-}
-
 } // namespace
 
 extern const StressorDescriptor kSyncFile;
 const StressorDescriptor kSyncFile = {
 	.kind = kStressor,
 	.create = create,
-	.unsupported = unsupported,
+	.unsupported = sync_devices_unsupported,
 };
 
 } // namespace drmsqueeze
