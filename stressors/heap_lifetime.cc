@@ -221,6 +221,9 @@ private:
 		} else if (one.fate.no_growth.load()) {
 			reason = "no growth was seen";
 			error = ENODATA;
+		} else if (one.fate.fence_ns.load() && one.fate.fence_error.load() == ETIME) {
+			reason = "its fence did not signal";
+			error = ETIME;
 		} else if (one.next_error) {
 			reason = fmt::format("the client behind: {}", strerror(one.next_error));
 			error = one.next_error;
