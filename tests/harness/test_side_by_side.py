@@ -75,6 +75,7 @@ def test_an_interrupt_ends_all(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt() -> None:
         signal.raise_signal(signal.SIGINT)
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
     main = threading.main_thread().ident
     assert main is not None
     threading.Timer(0.2, lambda: signal.pthread_kill(main, signal.SIGINT)).start()
