@@ -37,6 +37,7 @@ constexpr int64_t kEvidenceLimit = 5 * kNsPerS;
 constexpr int64_t kReleaseLimit = 10 * kNsPerS;
 constexpr int64_t kProbeLimit = 2 * kNsPerS;
 constexpr int64_t kExitLimit = 2 * kNsPerS;
+constexpr int64_t kIdleLimit = 3 * kNsPerS;
 
 /* How clients exit that have come to their end. Not 0, which is what is left of a first thread that is gone. */
 constexpr int kClientFailed = 1;
@@ -307,7 +308,12 @@ void Supervisor::beat()
 	next_beat_ns_ = now + scaled(kBeat);
 	recorder_.put(
 		{.kind = Kind::beat, .a = static_cast<int64_t>(control_.jobs_ended.load()), .b = table_.in_flight()});
-	end_headless_clients();
+	/* Looking costs the kernel memory, for which this process must not wait while a job is in flight. */
+	uint64_t ended = control_.jobs_ended.load();
+	if (table_.in_flight() != 0 || ended != idle_.ended || !idle_.since_ns)
+		idle_ = {ended, now};
+	else if (now - idle_.since_ns > scaled(kIdleLimit))
+		end_headless_clients();
 }
 
 void Supervisor::read_log()

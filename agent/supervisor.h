@@ -77,6 +77,10 @@ private:
 		int64_t since_ns = 0; /* that it is so while some are in flight */
 		bool told = false;
 	} progress_;
+	struct {
+		uint64_t ended = 0;   /* jobs */
+		int64_t since_ns = 0; /* that it is so while none is in flight */
+	} idle_;
 	bool has_probe_ = false;
 	bool has_watcher_ = false;
 };
