@@ -19,7 +19,7 @@
 #include <linux/printk.h>
 #include <linux/spinlock.h>
 
-#define GPU_MODEL_MAX_IRQS	4
+#define GPU_MODEL_MAX_IRQS	12
 #define GPU_MODEL_MAX_FAULTS	40
 
 /* An interrupt block as Arm's GPUs have it: four registers and one level-triggered line. */
@@ -149,6 +149,11 @@ void gpu_model_fault_plant(struct gpu_model *gm, unsigned int fault, u64 nth, s6
 
 /* Memory as the GPU sees it: NULL where there is no RAM or where the page is free. Caller holds gm->lock. */
 void *gpu_model_phys(struct gpu_model *gm, phys_addr_t pa);
+/*
+ * The same in an allocation of 1 << ORDER pages of which only the first is counted: what the DMA API gives, unlike shmem,
+ * and unlike alloc_pages() with __GFP_COMP.
+ */
+void *gpu_model_phys_in_block(struct gpu_model *gm, phys_addr_t pa, unsigned int order);
 
 /* One half of a 64-bit register; LO registers lie at multiples of 8. */
 static inline u32 gpu_model_half(u64 val, u32 reg)

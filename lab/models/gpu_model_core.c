@@ -169,7 +169,15 @@ EXPORT_SYMBOL_GPL(gpu_model_kick);
  */
 void *gpu_model_phys(struct gpu_model *gm, phys_addr_t pa)
 {
-	if (pfn_valid(PHYS_PFN(pa)) && page_count(pfn_to_page(PHYS_PFN(pa))) > 0)
+	return gpu_model_phys_in_block(gm, pa, 0);
+}
+EXPORT_SYMBOL_GPL(gpu_model_phys);
+
+void *gpu_model_phys_in_block(struct gpu_model *gm, phys_addr_t pa, unsigned int order)
+{
+	unsigned long first = ALIGN_DOWN(PHYS_PFN(pa), 1ul << order);
+
+	if (pfn_valid(first) && page_count(pfn_to_page(first)) > 0)
 		return phys_to_virt(pa);
 
 	gm->bad_accesses++;
@@ -177,7 +185,7 @@ void *gpu_model_phys(struct gpu_model *gm, phys_addr_t pa)
 			   pfn_valid(PHYS_PFN(pa)) ? "a free page" : "not memory");
 	return NULL;
 }
-EXPORT_SYMBOL_GPL(gpu_model_phys);
+EXPORT_SYMBOL_GPL(gpu_model_phys_in_block);
 
 /* In TASK_IDLE while it sleeps, or the hung-task detector would report a GPU that has nothing to do. */
 static int gpu_model_worker(void *data)

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Traps: the growth of a tiler heap of panthor takes its time, as where its memory has to be reclaimed, but always and
- * always as long. While one is armed, a worker that comes to a function on the way sleeps there, with all locks that it
+ * Traps: the growth of a tiler heap of panthor or lima takes its time, as where its memory has to be reclaimed, but always
+ * and always as long. While one is armed, a worker that comes to a function on the way sleeps there, with all locks that it
  * has by then, and goes on as if nothing had been. Ioctls, which come to the same functions, are left alone.
  *   slow-growth         3 s before the chunk's first allocation
  *   stuck-growth        8 s there, longer than the driver's job timeout (5 s)
  *   slow-growth-pages   3 s where the chunk's pages are had, with the reservation lock of the VM
  *   slow-growth-answer  3 s where the heap has its new chunk, and the answer has not been made
  *   slow-chunk-return   3 s before a chunk that came too late is given back
+ *   slow-doubling       lima: 3 s before a heap's new half is allocated
+ * Each is there where its driver is.
  * Disarming ends the sleep.
  *
  * A probe's handler may not sleep; this one sends the caller to a function with the same arguments, which may.
@@ -27,6 +29,7 @@ struct slow_growth {
 	struct kprobe probe;
 	unsigned int hold_ms;
 	bool after;	/* the function has done its work; else before it */
+	bool probed;
 };
 
 static int slow_growth_catch(struct kprobe *probe, struct pt_regs *regs);
@@ -53,6 +56,7 @@ static struct slow_growth slow_growths[] = {
 	SLOW_GROWTH("slow-growth-pages", "drm:drm_gem_get_pages", .hold_ms = 3000),
 	SLOW_GROWTH("slow-growth-answer", "panthor:panthor_alloc_heap_chunk", .hold_ms = 3000, .after = true),
 	SLOW_GROWTH("slow-chunk-return", "panthor:panthor_heap_return_chunk", .hold_ms = 3000),
+	SLOW_GROWTH("slow-doubling", "lima:lima_heap_alloc", .hold_ms = 3000),
 };
 
 /* Those who are between the function's first instruction and its end. */
@@ -121,25 +125,37 @@ static int slow_growth_catch(struct kprobe *probe, struct pt_regs *regs)
 	return 1;
 }
 
+static void slow_growth_remove(unsigned int n)
+{
+	while (n--) {
+		if (!slow_growths[n].probed)
+			continue;
+		trap_unregister(&slow_growths[n].trap);
+		unregister_kprobe(&slow_growths[n].probe);
+	}
+}
+
 static int __init slow_growth_init(void)
 {
+	bool any = false;
 	unsigned int i;
 	int ret;
 
 	for (i = 0; i < ARRAY_SIZE(slow_growths); i++) {
 		ret = register_kprobe(&slow_growths[i].probe);
+		if (ret == -ENOENT)
+			continue;	/* another driver's */
 		if (ret)
 			goto unregister;
-	}
-
-	for (i = 0; i < ARRAY_SIZE(slow_growths); i++)
+		slow_growths[i].probed = true;
+		any = true;
 		trap_register(&slow_growths[i].trap);
-	return 0;
+	}
+	return any ? 0 : -ENOENT;
 
 unregister:
 	pr_err("drmsqueeze: no probe at %s: %d\n", slow_growths[i].probe.symbol_name, ret);
-	while (i--)
-		unregister_kprobe(&slow_growths[i].probe);
+	slow_growth_remove(i);
 	return ret;
 }
 module_init(slow_growth_init);
@@ -148,10 +164,7 @@ static void __exit slow_growth_exit(void)
 {
 	unsigned int i;
 
-	for (i = 0; i < ARRAY_SIZE(slow_growths); i++) {
-		trap_unregister(&slow_growths[i].trap);
-		unregister_kprobe(&slow_growths[i].probe);
-	}
+	slow_growth_remove(ARRAY_SIZE(slow_growths));
 
 	/* Who is in slow_growth_call() returns through this module's text. */
 	for (i = 0; i < ARRAY_SIZE(slow_growth_callers); i++)
