@@ -3,6 +3,7 @@
  * heap-churn: tiler heaps, and scheduling groups where the driver has them, that are created, looked on by a short job
  * that writes to a buffer, and destroyed. No job touches its heap, so this needs no shader and runs on every GPU.
  */
+#include "stressors/grower.h"
 #include "stressors/heap_submitter.h"
 #include "stressors/stressor.h"
 
@@ -53,13 +54,10 @@ public:
 		auto context = seat.driver.open();
 		if (!context)
 			return context.error();
-		std::vector<HeapSubmitter> submitters;
-		for (uint32_t i = 0; i < options_.threads; i++) {
-			submitters.emplace_back(options_, seat, **context, nullptr, i);
-			if (Status status = submitters.back().set_up(); !status)
-				return status;
-		}
-		run_in_threads(seat, options_.threads, [&submitters](uint32_t i) { submitters[i].run(); });
+		auto submitters = HeapSubmitter::create_all(options_, seat, **context, nullptr);
+		if (!submitters)
+			return submitters.error();
+		run_in_threads(seat, options_.threads, [&submitters](uint32_t i) { (*submitters)[i].run(); });
 		return {};
 	}
 
@@ -77,11 +75,8 @@ std::string unsupported(const Driver &driver)
 	auto context = driver.open();
 	if (!context)
 		return context.error().reason;
-	auto heap = (*context)->create_heap({.bytes = 2UL << 20});
-	if (!heap)
-		return heap.error().reason;
-	auto slot = (*context)->create_slot(kWritten.count());
-	return slot ? "" : slot.error().reason;
+	auto grower = Grower::create(**context, {.bytes = 2UL << 20}, 0, kWritten.count());
+	return grower ? "" : grower.error().reason;
 }
 
 } // namespace

@@ -16,6 +16,18 @@ HeapSubmitter::HeapSubmitter(const TilerHeapOptions &options, const ClientSeat &
 {
 }
 
+Result<std::vector<HeapSubmitter>> HeapSubmitter::create_all(const TilerHeapOptions &options, const ClientSeat &seat,
+							     Context &context, Memory *heap, HeapGrowths *growths)
+{
+	std::vector<HeapSubmitter> submitters;
+	for (uint32_t i = 0; i < options.threads; i++) {
+		submitters.emplace_back(options, seat, context, heap, i, growths);
+		if (Status status = submitters.back().set_up(); !status)
+			return status.error();
+	}
+	return submitters;
+}
+
 Status HeapSubmitter::set_up()
 {
 	for (uint32_t i = 0; i < options_.in_flight; i++) {
@@ -48,6 +60,8 @@ void HeapSubmitter::run()
 		while (next_ - oldest_ == options_.in_flight)
 			finish_oldest();
 		pace(due);
+		while (oldest_ != next_ && !seat_.recorder.has_room()) /* what waits is to be seen as it ends */
+			finish_oldest();
 		if (!may_go_on(seat_))
 			break;
 		if (launch(flight(next_)))
@@ -77,7 +91,6 @@ bool HeapSubmitter::launch(Flight &flight)
 							   .stressor = options_.stressor,
 							   .deadline_ns = seat_.request.deadline_ns,
 							   .queue = seat_.driver.own_groups ? thread_ : 0});
-	flight.written = heap_;
 	if (options_.heap == HeapKind::fresh) {
 		auto fresh = context_.create_heap(options_.shape);
 		if (!fresh) {
@@ -85,16 +98,8 @@ bool HeapSubmitter::launch(Flight &flight)
 			return false;
 		}
 		flight.fresh = std::move(*fresh);
-		flight.written = flight.fresh.get();
 	}
-	if (!options_.tiling)
-		flight.written = flight.buffer.get();
-	options_.pattern.fill(writes_, flight.written->address(), flight.lane, seat_.request.seed, flight.job);
-	Status described;
-	if (options_.tiling)
-		described = flight.slot->describe_heap(*flight.written, writes_, options_.pattern.bytes);
-	else
-		flight.slot->describe(writes_);
+	Status described = describe(flight);
 	int64_t begin = now_ns();
 	int error = described ? flight.slot->submit(*flight.written) : described.error().code;
 	if (error) {
@@ -104,6 +109,17 @@ bool HeapSubmitter::launch(Flight &flight)
 	}
 	seat_.table.submitted(flight.table_slot, now_ns() - begin);
 	return true;
+}
+
+Status HeapSubmitter::describe(Flight &flight)
+{
+	Memory *heap = flight.fresh ? flight.fresh.get() : heap_;
+	flight.written = options_.tiling ? heap : flight.buffer.get();
+	options_.pattern.fill(writes_, flight.written->address(), flight.lane, seat_.request.seed, flight.job);
+	if (options_.tiling)
+		return flight.slot->describe_heap(*heap, writes_, options_.pattern.bytes);
+	flight.slot->describe(writes_);
+	return {};
 }
 
 void HeapSubmitter::finish_oldest()

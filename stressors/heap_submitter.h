@@ -26,7 +26,7 @@ struct TilerHeapOptions {
 	uint32_t contexts = 1;
 	uint32_t threads = 1;
 	HeapKind heap = HeapKind::fresh;
-	HeapShape shape{}; /* its bytes are the pattern's */
+	HeapShape shape{}; /* its bytes are the pattern's where jobs tile */
 	bool fresh_groups = false;
 	bool tiling = true; /* else jobs leave their heap alone and write to a buffer, as any GPU can */
 	const char *stressor = "tiler-heap";
@@ -47,6 +47,11 @@ public:
 
 	Status set_up();
 
+	/** One for each thread of a client, set up. What they borrow outlives them. */
+	static Result<std::vector<HeapSubmitter>> create_all(const TilerHeapOptions &options, const ClientSeat &seat,
+							     Context &context, Memory *heap,
+							     HeapGrowths *growths = nullptr);
+
 	/** All jobs, or those until the run's phase changes; returns with none in flight. */
 	void run();
 
@@ -55,7 +60,7 @@ private:
 	struct Flight {
 		std::unique_ptr<JobSlot> slot;
 		std::unique_ptr<Memory> fresh;
-		std::unique_ptr<Buffer> buffer;
+		std::unique_ptr<Memory> buffer;
 		Memory *written = nullptr; /* the heap, or the buffer */
 		uint64_t job = 0;
 		uint32_t table_slot = 0;
@@ -65,6 +70,7 @@ private:
 	Flight &flight(uint64_t number) { return flights_[number % options_.in_flight]; }
 	void pace(Pace &pace);
 	bool launch(Flight &flight);
+	Status describe(Flight &flight);
 	void finish_oldest();
 	void count_growths(const Flight &flight);
 	void end(const Flight &flight, const JobEnd &end);

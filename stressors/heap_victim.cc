@@ -13,7 +13,9 @@
 #include <vector>
 
 #include "agent/clock.h"
+#include "stressors/drivers/panthor_stream.h"
 #include "stressors/grower.h"
+#include "stressors/short_jobs.h"
 
 namespace drmsqueeze
 {
@@ -83,18 +85,11 @@ public:
 	/** What they need beforehand. */
 	static Result<Users> create(Context &context)
 	{
-		Users users(context);
-		auto buffer = context.create_buffer(kBufferBytes);
-		if (!buffer)
-			return buffer.error();
-		auto slot = context.create_slot(1);
-		if (!slot)
-			return slot.error();
-		const GpuWrite write{(*buffer)->address(), 1};
-		(*slot)->describe({&write, 1});
-		users.buffer_ = std::move(*buffer);
-		users.slot_ = std::move(*slot);
-		return users;
+		auto job = ShortJob::create(context, 0);
+		if (!job)
+			return job.error();
+		job->describe();
+		return Users(context, std::move(*job));
 	}
 
 	std::thread start(Use use, const VictimPlan &plan, VictimFate &fate)
@@ -108,9 +103,7 @@ public:
 	}
 
 private:
-	static constexpr uint64_t kBufferBytes = 64 << 10;
-
-	explicit Users(Context &context) : context_(&context) {}
+	Users(Context &context, ShortJob job) : context_(&context), job_(std::move(job)) {}
 
 	int run(Use use, const VictimPlan &plan)
 	{
@@ -119,16 +112,15 @@ private:
 		case Use::heap:
 			return code(context_->create_heap({.bytes = plan.heap_bytes, .chunk_bytes = plan.chunk_bytes}));
 		case Use::bind:
-			return code(context_->create_buffer(kBufferBytes));
+			return code(context_->create_buffer(64 << 10));
 		case Use::submit:
-			return slot_->submit(*buffer_);
+			return job_.slot->submit(*job_.buffer);
 		}
 		return EINVAL;
 	}
 
 	Context *context_;
-	std::unique_ptr<Buffer> buffer_;
-	std::unique_ptr<JobSlot> slot_;
+	ShortJob job_;
 };
 
 } // namespace
@@ -146,7 +138,7 @@ const char *name_of(Gone part)
 
 std::map<std::string, uint64_t> chunk_counters(const Root &root)
 {
-	const std::string directory = "/sys/kernel/debug/drmsqueeze/mali-csf/counters/";
+	const std::string directory = fmt::format("{}/counters/", kCsfModel);
 	std::map<std::string, uint64_t> counters;
 	std::error_code none;
 	for (const auto &entry : std::filesystem::directory_iterator(root.path(directory), none)) {
@@ -173,11 +165,8 @@ Result<uint64_t> growths_begun(const Root &root)
 	}
 	if (any)
 		return sum;
-	const auto counted = chunk_counters(root);
-	auto raised = counted.find("oom_raised");
-	if (raised == counted.end())
-		return Error{ENOENT, "no trap holds growths up, and no GPU model counts them"};
-	return raised->second;
+	auto raised = root.number(fmt::format("{}/counters/oom_raised", kCsfModel));
+	return raised ? raised : Error{ENOENT, "no trap holds growths up, and no GPU model counts them"};
 }
 
 void run_victim(const Root &root, const Driver &driver, const VictimPlan &plan, VictimFate &fate)

@@ -80,7 +80,7 @@ bool run_in_threads(const ClientSeat &seat, uint32_t threads, const std::functio
 bool may_go_on(const ClientSeat &seat)
 {
 	constexpr int64_t kPoll = 2 * kNsPerMs;
-	while (seat.control.resting.load() && seat.control.phase.load() == Phase::run)
+	while ((seat.control.resting.load() || !seat.recorder.has_room()) && seat.control.phase.load() == Phase::run)
 		sleep_ns(kPoll);
 	return seat.control.phase.load() == Phase::run;
 }

@@ -6,32 +6,45 @@
 namespace drmsqueeze
 {
 
-Result<ShortJobs> ShortJobs::create(const Driver &driver, uint32_t groups)
+Result<ShortJob> ShortJob::create(Context &context, uint32_t group)
 {
 	constexpr uint64_t kBytes = 16 * 1024;
+	auto buffer = context.create_buffer(kBytes);
+	if (!buffer)
+		return buffer.error();
+	auto slot = context.create_slot(1, group);
+	if (!slot)
+		return slot.error();
+	return ShortJob{std::move(*buffer), std::move(*slot)};
+}
+
+void ShortJob::describe() const
+{
+	const GpuWrite write{buffer->address(), 1};
+	slot->describe({&write, 1});
+}
+
+Result<ShortJobs> ShortJobs::create(const Driver &driver, uint32_t groups)
+{
 	auto context = driver.open();
 	if (!context)
 		return context.error();
 	ShortJobs jobs;
 	jobs.context_ = std::move(*context);
 	for (uint32_t i = 0; i < groups; i++) {
-		auto buffer = jobs.context_->create_buffer(kBytes);
-		if (!buffer)
-			return buffer.error();
-		auto slot = jobs.context_->create_slot(1, i);
-		if (!slot)
-			return slot.error();
-		jobs.groups_.push_back({std::move(*buffer), std::move(*slot)});
+		auto job = ShortJob::create(*jobs.context_, i);
+		if (!job)
+			return job.error();
+		jobs.groups_.push_back(std::move(*job));
 	}
 	return jobs;
 }
 
 int ShortJobs::run(uint32_t group, int64_t patience_ns) const
 {
-	const auto &[buffer, slot] = groups_[group];
-	const GpuWrite write{buffer->address(), 1};
-	slot->describe({&write, 1});
-	return slot->run(*buffer, now_ns() + patience_ns);
+	const ShortJob &job = groups_[group];
+	job.describe();
+	return job.slot->run(*job.buffer, now_ns() + patience_ns);
 }
 
 void JobTally::add(int error_of_job, int64_t took_ns)

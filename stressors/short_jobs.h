@@ -11,6 +11,16 @@
 namespace drmsqueeze
 {
 
+/** Its buffer is its own: a buffer knows its last job, and that of one thread only. */
+struct ShortJob {
+	std::unique_ptr<Buffer> buffer;
+	std::unique_ptr<JobSlot> slot;
+
+	static Result<ShortJob> create(Context &context, uint32_t group);
+	/** Anew for each job. */
+	void describe() const;
+};
+
 class ShortJobs
 {
 public:
@@ -21,14 +31,8 @@ public:
 	int run(uint32_t group, int64_t patience_ns) const;
 
 private:
-	/** Its buffer is its own: a buffer knows its last job, and that of one thread only. */
-	struct Group {
-		std::unique_ptr<Buffer> buffer;
-		std::unique_ptr<JobSlot> slot;
-	};
-
 	std::unique_ptr<Context> context_;
-	std::vector<Group> groups_;
+	std::vector<ShortJob> groups_;
 };
 
 /** What jobs have come to, of several threads. */

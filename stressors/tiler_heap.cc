@@ -147,15 +147,12 @@ public:
 				return made.error();
 			heap = std::move(*made);
 		}
-		std::vector<HeapSubmitter> submitters;
-		for (uint32_t i = 0; i < options_.threads; i++) {
-			submitters.emplace_back(options_, seat, **context, heap.get(), i, &shared_->growths);
-			if (Status status = submitters.back().set_up(); !status)
-				return status;
-		}
+		auto submitters = HeapSubmitter::create_all(options_, seat, **context, heap.get(), &shared_->growths);
+		if (!submitters)
+			return submitters.error();
 		/* What is under test is the driver, not how fast our own pages come back from swap. */
 		mlockall(MCL_CURRENT);
-		run_in_threads(seat, options_.threads, [&submitters](uint32_t i) { submitters[i].run(); });
+		run_in_threads(seat, options_.threads, [&submitters](uint32_t i) { (*submitters)[i].run(); });
 		return {};
 	}
 

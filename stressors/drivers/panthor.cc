@@ -120,15 +120,13 @@ Result<std::unique_ptr<Context>> open_panthor()
 	return std::unique_ptr<Context>(new PanthorContext(std::move(*device), std::move(*vm), gpu));
 }
 
-constexpr const char *kCounters = "/sys/kernel/debug/drmsqueeze/mali-csf/counters/"; /* of the GPU model */
-
 Result<HeapEvents> heap_events(const Root &root)
 {
 	HeapEvents events{};
 	for (auto [name, value] :
 	     {std::pair{"chunks_received", &events.growths}, std::pair{"chunks_null", &events.no_chunks},
 	      std::pair{"chunks_duplicate", &events.doubled}}) {
-		auto counter = root.number(std::string(kCounters) + name);
+		auto counter = root.number(std::string(kCsfModel) + "/counters/" + name);
 		if (!counter)
 			return counter.error();
 		*value = *counter;

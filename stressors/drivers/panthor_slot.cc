@@ -18,15 +18,14 @@ namespace
 {
 
 constexpr uint64_t kTilerBytes = 192;
-/* Boards have no such directory: there the same interface has a GPU behind it that knows no private instruction. */
-constexpr std::string_view kModel = "/sys/kernel/debug/drmsqueeze/mali-csf";
 
 } // namespace
 
 PanthorSlot::PanthorSlot(PanthorGroups &groups, uint32_t number, std::unique_ptr<PanthorBuffer> memory, Mapping view,
 			 Syncobj fence, unsigned max_writes)
 	: groups_(groups), number_(number), memory_(std::move(memory)), view_(std::move(view)),
-	  fence_(std::make_shared<Syncobj>(std::move(fence))), max_writes_(max_writes), on_model_(Root().exists(kModel))
+	  fence_(std::make_shared<Syncobj>(std::move(fence))), max_writes_(max_writes),
+	  on_model_(Root().exists(kCsfModel))
 {
 	const std::vector<uint64_t> handler = PanthorStream::of_handler();
 	put(kHandler, handler);

@@ -15,6 +15,9 @@
 namespace drmsqueeze
 {
 
+/** Boards have no such directory: there the same interface has a GPU behind it that knows no private instruction. */
+inline constexpr const char *kCsfModel = "/sys/kernel/debug/drmsqueeze/mali-csf";
+
 /** What jobs tell the CPU, in memory of their slot. */
 struct PanthorStatus {
 	uint32_t begun;

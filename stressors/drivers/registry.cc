@@ -9,6 +9,7 @@ namespace drmsqueeze
 {
 
 extern const Driver kBochs;
+extern const Driver kLima;
 extern const Driver kPanfrost;
 extern const Driver kPanthor;
 extern const Driver kQxl;
@@ -21,7 +22,7 @@ namespace
 {
 
 constexpr const Driver *kDrivers[] = {
-	&kPanfrost, &kPanthor, &kVgem, &kVkms, &kBochs, &kVirtioGpu, &kQxl, &kVmwgfx,
+	&kPanfrost, &kPanthor, &kLima, &kVgem, &kVkms, &kBochs, &kVirtioGpu, &kQxl, &kVmwgfx,
 };
 
 } // namespace

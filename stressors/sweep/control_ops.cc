@@ -43,8 +43,10 @@ public:
 	}
 };
 
-/** One page that nobody knows of any more: what was written to a pipe lies in a page without a counter of its own. */
-/** More than one, so that what else a machine allocates meanwhile does not decide. */
+/**
+ * Pages that nobody knows of any more: what was written to a pipe lies in pages without a counter of their own. More
+ * than one, so that what else a machine allocates meanwhile does not decide.
+ */
 class LeakPages : public Clean
 {
 public:

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Lima: Mali-400 and Mali-450 (Utgard), a GP with a heap that doubles, and PPs.
+ *
+ * A heap grows in a work item when the PLBU is out of memory (lima_gp_task_recover()). What a GP or PP executes takes
+ * compiled shaders and real polygon lists, so jobs are lists of the GPU model mali-utgard, and are refused on boards
+ * with that reason; BOs and heaps by themselves are not. Each group of a context is a lima_ctx, with an entity of the
+ * scheduler for the GP and one for the PPs; a timeout ends one job and leaves the group as it is.
+ */
+#include <algorithm>
+#include <cerrno>
+#include <map>
+#include <mutex>
+#include <xf86drm.h>
+
+#include <lima_drm.h>
+
+#include "agent/root.h"
+#include "stressors/drivers/lima_slot.h"
+#include "stressors/drm/device.h"
+
+namespace drmsqueeze
+{
+
+namespace
+{
+
+class LimaContext : public Context
+{
+public:
+	LimaContext(Device device, unsigned pps) : device_(std::move(device)), pps_(pps) {}
+
+	int fd() const override { return device_.fd(); }
+
+	Result<std::unique_ptr<Buffer>> create_buffer(uint64_t bytes) override
+	{
+		return as<Buffer>(LimaBuffer::create(fd(), bytes, LimaBuffer::Kind::plain));
+	}
+
+	/* Chunks are not lima's; but a heap that is to have so many at most is no larger than they are together. */
+	Result<std::unique_ptr<Memory>> create_heap(const HeapShape &shape) override
+	{
+		const uint64_t most = shape.max_chunks ? shape.max_chunks * shape.chunk_bytes : shape.bytes;
+		return as<Memory>(LimaBuffer::create(fd(), std::min(shape.bytes, most), LimaBuffer::Kind::heap));
+	}
+
+	Result<std::unique_ptr<Buffer>> import_dmabuf(int dmabuf, uint64_t bytes) override
+	{
+		return as<Buffer>(LimaBuffer::import(fd(), dmabuf, bytes));
+	}
+
+	Result<std::unique_ptr<JobSlot>> create_slot(unsigned max_writes, uint32_t group) override
+	{
+		auto context = context_of(group);
+		if (!context)
+			return context.error();
+		return LimaSlot::create(fd(), *context, pps_, max_writes);
+	}
+
+private:
+	template <typename To>
+	static Result<std::unique_ptr<To>> as(Result<std::unique_ptr<LimaBuffer>> buffer)
+	{
+		if (!buffer)
+			return buffer.error();
+		return std::unique_ptr<To>(std::move(*buffer));
+	}
+
+	/** Closing the file ends them all. */
+	Result<uint32_t> context_of(uint32_t group)
+	{
+		std::lock_guard guard(lock_);
+		if (auto known = contexts_.find(group); known != contexts_.end())
+			return known->second;
+		drm_lima_ctx_create args{};
+		if (drmIoctl(fd(), DRM_IOCTL_LIMA_CTX_CREATE, &args) != 0)
+			return error_of("LIMA_CTX_CREATE");
+		return contexts_.emplace(group, args.id).first->second;
+	}
+
+	Device device_;
+	unsigned pps_;
+	std::mutex lock_; /* of contexts_ */
+	std::map<uint32_t, uint32_t> contexts_;
+};
+
+Result<std::unique_ptr<Context>> open_lima()
+{
+	auto device = Device::open("lima");
+	if (!device)
+		return device.error();
+	drm_lima_get_param args{};
+	args.param = DRM_LIMA_PARAM_NUM_PP;
+	if (drmIoctl(device->fd(), DRM_IOCTL_LIMA_GET_PARAM, &args) != 0)
+		return error_of("LIMA_GET_PARAM");
+	return std::unique_ptr<Context>(new LimaContext(std::move(*device), static_cast<unsigned>(args.value)));
+}
+
+/* The model counts how often the PLBU asked, and how often it was given more. */
+Result<HeapEvents> heap_events(const Root &root)
+{
+	auto asked = root.number(std::string(kUtgardModel) + "/counters/out_of_memory");
+	if (!asked)
+		return asked.error();
+	auto grown = root.number(std::string(kUtgardModel) + "/counters/growths");
+	if (!grown)
+		return grown.error();
+	return HeapEvents{*grown, *asked > *grown ? *asked - *grown : 0, 0};
+}
+
+/*
+ * lima_sched_timedout_job(). It says nothing where pipe->error stands, which an interrupt without an error alone takes
+ * back: so nothing of a job that hangs after its heap has grown. "gp task error" comes in any case.
+ */
+constexpr LogRule kLogRules[] = {
+	{"job timeout", LogSign::job_timeout},
+};
+
+/*
+ * A fence of lima carries one error, -ECANCELED of drm_sched_resubmit_jobs(), and only that of the job which was
+ * running (a pipe runs one at a time): after a timeout, after a GPU error or a heap that could not grow, which the
+ * scheduler handles at once as if it were one (drm_sched_fault()), and after a client that went away. Hence the role
+ * from the log. A page fault of a job that has a heap grows the heap, which does not help: that job ends with the
+ * timeout, but without the message (lima_gp_task_mmu_error(), lima_sched_pipe_task_done()).
+ */
+constexpr OutcomeRule kOutcomeRules[] = {
+	{ECANCELED, TimeoutRole::culprit, Fate::timed_out, 0, "driver's job timeout"},
+	{ECANCELED, TimeoutRole::victim, Fate::failed, 0, "GPU error, or its heap could not grow"},
+	{ECANCELED, TimeoutRole::none, Fate::failed, 0, "GPU error, or its heap could not grow"},
+	{0, TimeoutRole::none, Fate::failed, 0, "fence error"},
+};
+
+} // namespace
+
+extern const Driver kLima;
+const Driver kLima = {
+	.name = "lima",
+	.module = "lima",
+	.log_rules = kLogRules,
+	.outcome_rules = kOutcomeRules,
+	.open = open_lima,
+	.heap_events = heap_events,
+};
+
+} // namespace drmsqueeze

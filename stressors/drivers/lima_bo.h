@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * BOs of lima. A heap (LIMA_BO_FLAG_HEAP) begins with lima.heap_init_nr_pages pages, 8 by default, and doubles each
+ * time that the PLBU runs out of memory (lima_heap_alloc()). Nobody but the GPU sees into it: mmap, vmap and
+ * attachments are refused (lima_gem.c). All other BOs have their pages when they are made (lima_gem_create_handle()).
+ * Addresses are the kernel's choice, one range of 4 GiB for each open file.
+ */
+#pragma once
+
+#include <mutex>
+
+#include "stressors/drivers/driver.h"
+#include "stressors/drm/gem.h"
+#include "stressors/drm/mapping.h"
+
+namespace drmsqueeze
+{
+
+class LimaBuffer : public Buffer
+{
+public:
+	enum class Kind { plain, heap };
+
+	static Result<std::unique_ptr<LimaBuffer>> create(int fd, uint64_t bytes, Kind kind);
+	static Result<std::unique_ptr<LimaBuffer>> import(int fd, int dmabuf, uint64_t bytes);
+
+	uint64_t address() const override { return address_; }
+	uint64_t bytes() const override { return bytes_; }
+	uint32_t handle() const override { return gem_.get(); }
+	Result<UniqueFd> export_dmabuf() const override { return gem_.export_dmabuf(); }
+	Result<uint64_t> read64(uint64_t offset) override;
+	Result<Mapping> map() override;
+	Status wait_idle(int64_t until_ns) override;
+
+private:
+	LimaBuffer(int fd, GemHandle gem, uint64_t bytes, uint64_t address, uint64_t map_offset)
+		: fd_(fd), gem_(std::move(gem)), bytes_(bytes), address_(address), map_offset_(map_offset)
+	{
+	}
+	static Result<std::unique_ptr<LimaBuffer>> find(int fd, GemHandle gem, uint64_t bytes);
+
+	int fd_;
+	GemHandle gem_;
+	uint64_t bytes_;
+	uint64_t address_;
+	uint64_t map_offset_;
+	std::mutex lock_; /* of view_ until it is valid */
+	Mapping view_;
+};
+
+} // namespace drmsqueeze
