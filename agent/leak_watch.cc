@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <sstream>
+#include <unistd.h>
 
 #include "agent/clock.h"
 #include "agent/control.h"
@@ -126,10 +127,10 @@ void count_cgroups(std::string_view stat, Census &census)
 }
 
 /* "PID (NAME) STATE PPID PGRP SESSION TTY TPGID FLAGS ...", proc_pid_stat(5); the name may hold anything. */
-int64_t count_processes(const Root &root)
+Processes find_processes(const Root &root, pid_t session)
 {
 	constexpr uint64_t kKernelThread = 0x00200000; /* PF_KTHREAD, include/linux/sched.h */
-	int64_t processes = 0;
+	Processes found;
 	for (const std::string &pid : numbers_in(root.path("/proc"))) {
 		auto text = root.read("/proc/" + pid + "/stat");
 		size_t name_end = text ? text->rfind(')') : std::string::npos;
@@ -138,11 +139,17 @@ int64_t count_processes(const Root &root)
 		std::istringstream words(text->substr(name_end + 1));
 		std::string state;
 		std::string skip;
+		pid_t its_session = 0;
 		uint64_t flags = 0;
-		if (words >> state >> skip >> skip >> skip >> skip >> skip >> flags)
-			processes += !(flags & kKernelThread) && state != "Z";
+		if (!(words >> state >> skip >> skip >> its_session >> skip >> skip >> flags) ||
+		    flags & kKernelThread || state == "Z")
+			continue;
+		if (its_session == session)
+			found.ours++;
+		else
+			found.others.insert(pid);
 	}
-	return processes;
+	return found;
 }
 
 /* The agent's own, opened while it ran, among them. */
@@ -155,7 +162,7 @@ int64_t count_descriptors(const Root &root)
 }
 
 /* A taker holds a hundred files: one that lived on through the run would be in every child of ours. */
-Result<Census> LeakWatch::count(const CensusTaker &taker) const
+Result<Census> LeakWatch::count(const CensusTaker &taker)
 {
 	auto all = taker.take();
 	if (!all)
@@ -179,7 +186,13 @@ Result<Census> LeakWatch::count(const CensusTaker &taker) const
 	/* Free swap slots hold their cgroup until a CPU has 64 of them: free_swap_slot(), mm/swap_slots.c. */
 	if (meminfo_kib(root_, "SwapFree") < meminfo_kib(root_, "SwapTotal"))
 		census.erase(kHeldCgroups);
-	census["processes"] = count_processes(root_);
+	/* The programs that others run are open files without a descriptor, and an ssh session comes and goes. */
+	Processes processes = find_processes(root_, getsid(0));
+	census["processes"] = processes.ours;
+	if (before_ && processes.others != others_)
+		census.erase(kOpenFiles);
+	else
+		others_ = std::move(processes.others);
 	return census;
 }
 

@@ -8,8 +8,10 @@
 
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
+#include <sys/types.h>
 
 #include "agent/census.h"
 #include "agent/result.h"
@@ -40,9 +42,10 @@ public:
 	std::string report() const;
 
 private:
-	Result<Census> count(const CensusTaker &taker) const;
+	Result<Census> count(const CensusTaker &taker);
 
 	Root root_;
+	std::set<std::string> others_; /* processes that were not ours, at the last count */
 	std::optional<Census> before_;
 	Census after_;
 	int64_t waited_ns_ = 0;
@@ -61,7 +64,11 @@ void count_module_references(std::string_view modules, Census &census);
 void count_cgroups(std::string_view stat, Census &census);
 
 /** The processes of user space that live under @root, without zombies. */
-int64_t count_processes(const Root &root);
+struct Processes {
+	int64_t ours = 0; /* of a session */
+	std::set<std::string> others;
+};
+Processes find_processes(const Root &root, pid_t session);
 
 /** All open descriptors of the processes under @root. */
 int64_t count_descriptors(const Root &root);

@@ -63,6 +63,13 @@ void Recorder::put(const Entry &entry) const
 	std::atomic_ref(slot.seq).store(seq, std::memory_order_release);
 }
 
+bool Recorder::has_room() const
+{
+	uint64_t claimed = std::atomic_ref(header_->claimed).load(std::memory_order_relaxed);
+	return claimed - std::atomic_ref(header_->consumed).load(std::memory_order_acquire) <
+	       header_->capacity - header_->capacity / 4;
+}
+
 std::string_view Recorder::request() const
 {
 	return {reinterpret_cast<const char *>(header_) + header_->request_offset, header_->request_size};

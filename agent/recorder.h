@@ -39,6 +39,12 @@ public:
 	/** Blocks (in short sleeps) only while the host is a whole ring behind. */
 	void put(const Entry &entry) const;
 
+	/**
+	 * Whether there is room for jobs yet to begin: a quarter of the ring is for what becomes of those that have.
+	 * Where nobody takes records as fast as they come, jobs wait, and none is lost.
+	 */
+	bool has_room() const;
+
 	/** The request as the host wrote it; empty when there is none. */
 	std::string_view request() const;
 

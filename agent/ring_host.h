@@ -40,6 +40,8 @@ public:
 	/** The last sequence number that was claimed by a writer. */
 	uint64_t claimed() const;
 	uint64_t consumed() const;
+	/** In records. */
+	uint64_t capacity() const { return header_->capacity; }
 	/** Gives the room of all records up to @seq back to the writers. */
 	void consume(uint64_t seq);
 	void ask_to_stop();

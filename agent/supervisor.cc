@@ -292,9 +292,9 @@ void Supervisor::watch_progress()
 	uint64_t ended = control_.jobs_ended.load();
 	Phase phase = control_.phase.load();
 	bool waiting = (phase == Phase::run || phase == Phase::stop) && table_.in_flight() != 0;
-	if (!waiting || ended != progress_.ended) {
-		progress_ = {ended, now, false};
-	} else if (!progress_.told && now - progress_.since_ns > request_.no_progress_ns) {
+	if (!progress_.since_ns || waiting != progress_.waiting || ended != progress_.ended) {
+		progress_ = {waiting, ended, now, false};
+	} else if (waiting && !progress_.told && now - progress_.since_ns > request_.no_progress_ns) {
 		progress_.told = true;
 		witness("no-progress", (now - progress_.since_ns) / kNsPerMs);
 	}
@@ -309,10 +309,8 @@ void Supervisor::beat()
 	recorder_.put(
 		{.kind = Kind::beat, .a = static_cast<int64_t>(control_.jobs_ended.load()), .b = table_.in_flight()});
 	/* Looking costs the kernel memory, for which this process must not wait while a job is in flight. */
-	uint64_t ended = control_.jobs_ended.load();
-	if (table_.in_flight() != 0 || ended != idle_.ended || !idle_.since_ns)
-		idle_ = {ended, now};
-	else if (now - idle_.since_ns > scaled(kIdleLimit))
+	bool idle = !progress_.waiting && table_.in_flight() == 0;
+	if (idle && progress_.since_ns && now - progress_.since_ns > scaled(kIdleLimit))
 		end_headless_clients();
 }
 

@@ -73,14 +73,11 @@ private:
 	Sampler sampler_;
 	int64_t next_beat_ns_ = 0;
 	struct {
+		bool waiting = false; /* for jobs in flight */
 		uint64_t ended = 0;   /* jobs */
-		int64_t since_ns = 0; /* that it is so while some are in flight */
+		int64_t since_ns = 0; /* that it is so */
 		bool told = false;
 	} progress_;
-	struct {
-		uint64_t ended = 0;   /* jobs */
-		int64_t since_ns = 0; /* that it is so while none is in flight */
-	} idle_;
 	bool has_probe_ = false;
 	bool has_watcher_ = false;
 };

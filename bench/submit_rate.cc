@@ -115,6 +115,7 @@ public:
 		ClientSeat seat{request, *driver, ring.recorder(), *control, *table, 0, 0, 0};
 		TilerHeapOptions shape;
 		shape.pattern = pattern;
+		shape.shape.bytes = kHeapBytes;
 		shape.jobs = options.jobs;
 		shape.heap = HeapKind::persistent;
 		auto our_heap = (*context)->create_heap({.bytes = kHeapBytes});

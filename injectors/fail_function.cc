@@ -119,7 +119,7 @@ std::unique_ptr<Injector> create(JsonReader reader, const Request & /*request*/)
 	std::string function = reader.string("function");
 	std::string wanted = reader.has("retval") ? reader.string("retval") : "";
 	reader.finish();
-	if (function.empty() || function.find_first_of(" \t\n!/") != std::string::npos)
+	if (function.empty() || function.starts_with('.') || function.find_first_of(" \t\n!/") != std::string::npos)
 		reader.fail("function", std::string("the name of a function in ") + kInjectableList);
 	return std::make_unique<FailFunction>(std::move(options), std::move(function), std::move(wanted));
 }

@@ -113,6 +113,9 @@ std::unique_ptr<Injector> create(JsonReader reader, const Request & /*request*/)
 	Options options{};
 	options.unstable_ioctls = reader.boolean_or("unstable_ioctls", false);
 	options.spared = reader.strings_or("spared", {});
+	for (const std::string &name : options.spared) /* they are written as one line */
+		if (name.empty() || name.find_first_of(" \t\n/") != std::string::npos)
+			reader.fail("spared", "names of functions");
 	if (reader.has("scope")) {
 		JsonReader scope = reader.object("scope");
 		options.scope = {ScopeKind::stack, scope.string("stack")};

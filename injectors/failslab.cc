@@ -97,7 +97,7 @@ std::unique_ptr<Injector> create(JsonReader reader, const Request & /*request*/)
 	std::vector<std::string> caches = reader.strings("caches");
 	reader.finish();
 	for (const std::string &cache : caches)
-		if (cache.empty() || cache.find('/') != std::string::npos)
+		if (cache.empty() || cache.starts_with('.') || cache.find('/') != std::string::npos)
 			reader.fail("caches", fmt::format("names of directories in {}", kCaches));
 	std::vector<KnobSetting> own = {
 		{"ignore-gfp-wait", gfp == "no-wait" ? "Y" : "N"},

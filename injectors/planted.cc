@@ -104,6 +104,12 @@ private:
 	std::optional<uint64_t> fired_;
 };
 
+/** It becomes a part of a path. */
+bool is_plain(const std::string &name)
+{
+	return !name.empty() && name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_-") == std::string::npos;
+}
+
 std::unique_ptr<Injector> create_model_fault(JsonReader reader, const Request &request)
 {
 	std::string fault = reader.string("fault");
@@ -113,7 +119,7 @@ std::unique_ptr<Injector> create_model_fault(JsonReader reader, const Request &r
 		reader.fail("count", "a number above 0, or -1 for no end");
 	uint64_t value = reader.integer_or("value", 0, INT64_MAX, 0);
 	reader.finish();
-	if (fault.empty() || fault.find('/') != std::string::npos)
+	if (!is_plain(fault))
 		reader.fail("fault", "the name of a file under faults/");
 	if (request.model.empty())
 		reader.fail("fault", "a target with a model");
@@ -128,7 +134,7 @@ std::unique_ptr<Injector> create_trap(JsonReader reader, const Request & /*reque
 {
 	std::string trap = reader.string("trap");
 	reader.finish();
-	if (trap.empty() || trap.find('/') != std::string::npos)
+	if (!is_plain(trap))
 		reader.fail("trap", "the name of a directory under traps/");
 	std::string directory = fmt::format("{}/traps/{}", kTree, trap);
 	return std::make_unique<Planted>("trap", trap, directory + "/armed", directory + "/fired", "1",

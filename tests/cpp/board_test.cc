@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* What of the agent only machines need that share no memory with the harness. */
 #include <gmock/gmock.h>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <sstream>
 #include <sys/wait.h>
 #include <thread>
 #include <unistd.h>
@@ -21,6 +23,9 @@ namespace drmsqueeze
 {
 namespace
 {
+
+/** More than the kernel gives (PID_MAX_LIMIT). */
+constexpr pid_t kNobody = (4 << 20) + 1;
 
 class BoardRing : public testing::Test
 {
@@ -132,10 +137,10 @@ TEST(ConsoleTeller, TellsARecordOnALine)
 	Record record{};
 	record.seq = 1;
 	record.kind = 8;
-	EXPECT_STREQ(told(record).data(), "\ndrmsqueeze-record: AQAAAAAAAAAAAAAAAAAAAAgA\n");
+	/* base64.b64encode(r + zlib.crc32((77).to_bytes(4, "little") + r).to_bytes(4, "little")) */
+	EXPECT_STREQ(told(record, 77).data(), "\ndrmsqueeze-record: AQAAAAAAAAAAAAAAAAAAAAhYRUmU\n");
 	memset(record.text, 0xff, sizeof(record.text));
-	std::string line = told(record).data();
-	EXPECT_TRUE(line.ends_with("//8A\n")) << line << ": two bytes in the last three, the third one is of no record";
+	EXPECT_EQ(strlen(told(record, 77).data()), 20U + 132 / 3 * 4 + 1) << "all of it";
 }
 
 TEST_F(BoardRing, IsToldOnTheConsoleOnlyWhereNobodyTakesIt)
@@ -166,7 +171,51 @@ TEST_F(BoardRing, IsToldOnTheConsoleOnlyWhereNobodyTakesIt)
 	put(1000);
 	EXPECT_EQ(tell_records(file_, console, 1, agent), 0);
 	EXPECT_THAT(tree_.read("/console"), testing::StartsWith("\ndrmsqueeze-record: "));
-	EXPECT_EQ(RingHost::open(file_)->consumed(), RingHost::open(file_)->claimed());
+	EXPECT_LT(RingHost::open(file_)->consumed(), RingHost::open(file_)->claimed())
+		<< "it stays for those who can take it by another way";
+}
+
+TEST_F(BoardRing, IsToldAgainForWhatIsLostOnTheWay)
+{
+	std::string console = tree_.path("/console");
+	tree_.write("/console", "");
+	for (int i = 1; i <= 100; i++)
+		put(i);
+	EXPECT_EQ(tell_records(file_, console, 1, kNobody), 0);
+	std::map<std::string, int> lines;
+	std::istringstream all(tree_.read("/console"));
+	for (std::string line; std::getline(all, line);)
+		if (!line.empty())
+			lines[line]++;
+	EXPECT_EQ(lines.size(), 100U);
+	for (const auto &[line, times] : lines)
+		EXPECT_EQ(times, 22) << line;
+}
+
+TEST_F(BoardRing, IsToldNoMoreOnceItsFileIsRemoved)
+{
+	std::string console = tree_.path("/console");
+	tree_.write("/console", "");
+	put(1);
+	std::jthread harness([&] {
+		std::this_thread::sleep_for(std::chrono::milliseconds(200));
+		unlink(file_.c_str());
+	});
+	EXPECT_EQ(tell_records(file_, console, 3600 * kNsPerS, kNobody), 0);
+	EXPECT_EQ(tree_.read("/console"), "");
+}
+
+TEST_F(BoardRing, HasNoRoomForJobsWhereNobodyTakesTheirRecords)
+{
+	auto ring = RingHost::open(file_);
+	uint64_t room = ring->capacity() - ring->capacity() / 4;
+	for (uint64_t i = 1; i < room; i++)
+		put(1);
+	EXPECT_TRUE(recorder_->has_room());
+	put(1);
+	EXPECT_FALSE(recorder_->has_room());
+	ring->consume(1);
+	EXPECT_TRUE(recorder_->has_room());
 }
 
 TEST(Watchdog, IsNotArmedWhereItCannotBeDisarmed)

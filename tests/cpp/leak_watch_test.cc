@@ -98,6 +98,33 @@ TEST(LeakWatch, WhereTheRunHungNothingIsComparedAndTheReasonIsGiven)
 	EXPECT_TRUE(report["counts"].empty());
 }
 
+/* On a board others come and go: what they hold is nobody's leak. */
+TEST(LeakWatch, ProcessesOfOthersAreNotOurs)
+{
+	TemporaryRoot tree;
+	write_machine(tree, 5, 1);
+	std::string ours = std::to_string(getsid(0));
+	tree.write("/proc/70/stat", "70 (drmsq-superv) S 1 70 " + ours + " 0 -1 4194368 0 0\n");
+	LeakWatch watch(tree.root());
+	ASSERT_TRUE(watch.begin());
+	auto whats = [&] {
+		std::map<std::string, std::pair<int, int>> found;
+		auto report = nlohmann::json::parse(watch.report());
+		for (const auto &row : report["counts"])
+			found[row["what"]] = {row["before"], row["after"]};
+		return found;
+	};
+	EXPECT_TRUE(watch.end(0, [] {}));
+	EXPECT_TRUE(whats().contains("open files that no process has (sync files, dma-bufs)"));
+	tree.write("/proc/71/stat", "71 (dropbear) S 1 71 71 0 -1 4194560 0 0\n");
+	EXPECT_TRUE(watch.end(0, [] {}));
+	EXPECT_EQ(whats()["processes"].first, whats()["processes"].second);
+	EXPECT_FALSE(whats().contains("open files that no process has (sync files, dma-bufs)"));
+	tree.write("/proc/72/stat", "72 (drmsq-client) S 1 70 " + ours + " 0 -1 4194368 0 0\n");
+	EXPECT_TRUE(watch.end(0, [] {}));
+	EXPECT_EQ(whats()["processes"].second, whats()["processes"].first + 1);
+}
+
 TEST(LeakWatch, WhatCouldNotBeCountedBeforeTheRunIsNotComparedAfterIt)
 {
 	TemporaryRoot tree; /* without /proc/slabinfo */
@@ -118,7 +145,10 @@ TEST(LeakWatch, ProcessesAreThoseOfUserSpaceThatLive)
 	tree.write("/proc/2/stat", "2 (kthreadd) S 0 0 0 0 -1 2129984 0 0\n");
 	tree.write("/proc/70/stat", "70 (a) Z) S 1 70 1 0 -1 4194368 0 0\n");
 	tree.write("/proc/71/stat", "71 (drmsq-client) Z 1 71 1 0 -1 4194368 0 0\n");
-	EXPECT_EQ(count_processes(tree.root()), 2);
+	tree.write("/proc/72/stat", "72 (sshd) S 1 72 72 0 -1 4194560 0 0\n");
+	Processes found = find_processes(tree.root(), 1);
+	EXPECT_EQ(found.ours, 1);
+	EXPECT_EQ(found.others, (std::set<std::string>{"1", "72"}));
 }
 
 TEST(LeakWatch, DescriptorsAreCountedThoughTwoAreOfOneFile)

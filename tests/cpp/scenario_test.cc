@@ -91,6 +91,23 @@ TEST(Scenario, ErrorsNamePlaceFoundAndExpected)
 	EXPECT_THAT(complaint([](json &r) { r["schema"] = "drmsqueeze.request/2"; }), HasSubstr("/schema: found"));
 }
 
+/* What becomes a part of a path, or of a line of the kernel's log. */
+TEST(Scenario, NamesAreNoPaths)
+{
+	for (const char *name : {"../../x", "a/b", "..", ".", "a b", "a\n", ""}) {
+		EXPECT_THAT(complaint([&](json &r) { r["scenario"]["target"]["model"] = name; }),
+			    HasSubstr("/scenario/target/model: found"));
+		EXPECT_THAT(complaint([&](json &r) { r["scenario"]["model_faults"][0]["fault"] = name; }),
+			    HasSubstr("/scenario/model_faults/0/fault: found"));
+		EXPECT_THAT(complaint([&](json &r) { r["scenario"]["name"] = name; }),
+			    HasSubstr("/scenario/name: found"));
+		EXPECT_THAT(complaint([&](json &r) {
+				    r["scenario"]["traps"] = {{{"trap", name}}};
+			    }),
+			    HasSubstr("/scenario/traps/0/trap: found"));
+	}
+}
+
 TEST(Scenario, LanesMustFitIntoAStep)
 {
 	EXPECT_EQ(complaint([](json &r) {

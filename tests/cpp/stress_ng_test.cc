@@ -30,11 +30,11 @@ TEST(StressNg, StressorsBecomeACommand)
 
 TEST(StressNg, ArgumentsAreTakenAsTheyAreAndJobsAreAFile)
 {
-	auto raw = stress_ng_command("s", parse({{"args", {"--vm", "1", "--timeout", "3"}}}), 1, "/d");
-	EXPECT_THAT(std::vector(raw.begin(), raw.begin() + 7),
-		    ElementsAre("s", "--vm", "1", "--timeout", "3", "--timeout", "0"));
-	auto jobs = parse({{"job_file", "vm 1\nvm-bytes 16M"}});
-	EXPECT_EQ(jobs.job_file, "vm 1\nvm-bytes 16M");
+	auto raw = stress_ng_command("s", parse({{"args", {"--vm", "1", "--vm-bytes=50%"}}}), 1, "/d");
+	EXPECT_THAT(std::vector(raw.begin(), raw.begin() + 6),
+		    ElementsAre("s", "--vm", "1", "--vm-bytes=50%", "--timeout", "0"));
+	auto jobs = parse({{"job_file", "run parallel\n# two\nvm 1\nvm-bytes 16M\nvm-keep\n\n"}});
+	EXPECT_EQ(jobs.job_file, "run parallel\n# two\nvm 1\nvm-bytes 16M\nvm-keep\n\n");
 	auto command = stress_ng_command("s", jobs, 1, "/d");
 	EXPECT_THAT(std::vector(command.begin(), command.begin() + 3), ElementsAre("s", "--job", "/d/jobs"));
 }
@@ -44,7 +44,55 @@ TEST(StressNg, ExactlyOneWayToSayIt)
 	EXPECT_THROW(parse(nlohmann::json::object()), ScenarioError);
 	EXPECT_THROW(parse({{"args", {"--vm", "1"}}, {"job_file", "vm 1"}}), ScenarioError);
 	EXPECT_THROW(parse({{"args", nlohmann::json::array()}}), ScenarioError);
-	EXPECT_THROW(parse({{"stressors", {{{"name", "vm --yaml /etc/passwd"}}}}}), ScenarioError);
+}
+
+/* We run as root. By a stranger's scenario it runs no program, writes no file, loads no module and turns no knob. */
+TEST(StressNg, OnlyLoads)
+{
+	for (const char *word : {"--exec",
+				 "--exe",
+				 "--log-file",
+				 "--log-file=/etc/passwd",
+				 "--job",
+				 "--temp-path",
+				 "--yaml",
+				 "--module",
+				 "--cpu-online",
+				 "--memhotplug",
+				 "--ignite-cpu",
+				 "--swap",
+				 "--vm-madvise",
+				 "--vm-madvise=hwpoison",
+				 "--class",
+				 "--sequential",
+				 "--all",
+				 "--shm-sysv",
+				 "--vm-by",
+				 "-m",
+				 "-",
+				 "--",
+				 "---",
+				 "--=1",
+				 "-- vm",
+				 "--vm vm",
+				 "--vm=",
+				 "--vm=/x",
+				 "/etc/passwd",
+				 "../x",
+				 "a/b",
+				 "a b",
+				 "a\n",
+				 ""}) {
+		EXPECT_THROW(parse({{"args", {"--vm", "1", word}}}), ScenarioError) << word;
+		EXPECT_THROW(parse({{"stressors", {{{"name", "vm"}, {"options", {word}}}}}}), ScenarioError) << word;
+		EXPECT_THROW(parse({{"stressors", {{{"name", word}}}}}), ScenarioError) << word;
+	}
+	EXPECT_THROW(parse({{"stressors", {{{"name", "vm=1"}}}}}), ScenarioError);
+	for (const std::string line : {"exec 1", "vm 1\nexec 1", "vm 1 exec", "log-file x", "vm /x", "--vm 1", "run x",
+				       "run", "vm=1 1 1", "vm\t1 # and"})
+		EXPECT_THROW(parse({{"job_file", line}}), ScenarioError) << line;
+	EXPECT_THROW(parse({{"job_file", "# " + std::string(4096, 'a') + "exec 1"}}), ScenarioError)
+		<< "it would be read in two pieces";
 }
 
 TEST(StressNg, MetricsOfEachStressor)
