@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Where the boxes of a wait chain's picture lie: one under the other, each as high as its text needs."""
+"""Where the boxes of a wait chain's picture lie: one under the other, each as high as its text needs; and the same as text."""
 
 import textwrap
 from dataclasses import dataclass
@@ -69,3 +69,8 @@ def picture(chain: Chain) -> Picture:
         boxes.append(Box(y, LINE * len(lines) + PADDING, lines, at in chain.heads))
         y += boxes[-1].height + GAP
     return Picture(tuple(boxes), chain.closed, _caption(chain))
+
+
+def text_lines(chain: Chain) -> tuple[str, ...]:
+    """The picture for a log: a line for each box, those that tell of a task indented below it."""
+    return (*(text if at in chain.heads else f"  {text}" for at, text in enumerate(chain.boxes)), _caption(chain))

@@ -10,6 +10,7 @@ import dataclasses
 import enum
 import functools
 import json
+import os
 import types
 import typing
 from pathlib import Path
@@ -52,11 +53,39 @@ def read_json(path: Path, error: Callable[[str], ResultsError]) -> Any:
         raise error(f"{path}: not JSON: {e}") from e
 
 
-def write_json(path: Path, document: Any) -> None:
-    """Write `document` so that a reader sees the old file or the new one, never half of it."""
+def write_json(path: Path, document: Any, lasting: bool = False) -> None:
+    """Write `document` so that a reader sees the old file or the new one, never half of it.
+
+    With `lasting` it is on the disk when this returns: the machine may lose its power then.
+    """
     draft = path.with_name(f".{path.name}.new")
-    draft.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    with draft.open("w", encoding="utf-8") as file:
+        file.write(json.dumps(document, indent=1, allow_nan=False) + "\n")
+        if lasting:
+            file.flush()
+            os.fsync(file.fileno())
     draft.replace(path)
+    if lasting:
+        sync(path.parent)
+
+
+def sync(path: Path) -> None:
+    """Have a file, or a directory's list of names, on the disk when this returns."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sync_tree(directory: Path) -> None:
+    """Have a directory with all that is below it on the disk when this returns, and its own name."""
+    for place, _, names in os.walk(directory):
+        for name in names:
+            if (path := Path(place) / name).is_file():
+                sync(path)
+        sync(Path(place))
+    sync(directory.parent)
 
 
 def to_plain(value: Any) -> Any:

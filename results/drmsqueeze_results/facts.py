@@ -26,6 +26,7 @@ class Ended(str, Enum):
     RING_FULL = "ring-full"
     REBOOTED = "rebooted"
     LINK_LOST = "link-lost"
+    HARNESS_KILLED = "harness-killed"
 
 
 @dataclass(frozen=True)

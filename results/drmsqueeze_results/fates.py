@@ -32,11 +32,14 @@ _LOST_BECAUSE = {
     Ended.TIME_LIMIT: "the run's time was over and nothing had witnessed a hang",
     Ended.REBOOTED: "the machine reset itself and nothing had witnessed a hang",
     Ended.LINK_LOST: "neither ssh nor a console brought word of the machine",
+    Ended.HARNESS_KILLED: "the harness was killed, and nobody was told",
     Ended.RING_FULL: "there was no room for more records of a run that is recorded",
 }
 _HUNG_BECAUSE = "in flight when the machine went silent after a witness of a hang"
 # Ends of a machine that can be its own doing. One that was killed from outside says nothing about a hang.
 _DIED_OF_ITSELF = frozenset({Ended.SILENT, Ended.PANIC, Ended.TIME_LIMIT, Ended.REBOOTED})
+# Ends after which nobody knows what a probe would have shown.
+_CUT_OFF = {Ended.KILLED: "the machine was killed", Ended.HARNESS_KILLED: "the harness was killed", Ended.LINK_LOST: "the machine was lost sight of"}
 
 
 @dataclass(frozen=True)
@@ -98,8 +101,8 @@ def _after_timeout(data: RunData, job: JobRecord) -> tuple[Outcome, str]:
         return Outcome.HUNG, "the driver's timeout ended it and the GPU did not work afterwards"
     if "probe-ok" in kinds:
         return Outcome.TIMED_OUT, "the driver's own timeout ended it"
-    if data.facts.machine.ended is Ended.KILLED:
-        return Outcome.LOST, "the driver's timeout ended it; the machine was killed before the GPU was probed"
+    if data.facts.machine.ended in _CUT_OFF:
+        return Outcome.LOST, f"the driver's timeout ended it; {_CUT_OFF[data.facts.machine.ended]} before the GPU was probed"
     return Outcome.HUNG, "the driver's timeout ended it and no probe showed that the GPU works afterwards"
 
 

@@ -26,6 +26,7 @@ CLIENT_GONE = "client-gone"
 KMEMLEAK = "kmemleak"  # in the log too, as a number
 TAINT = "taint"
 LEAK = "leak"
+OPEN_FILES = "open files that no process has (sync files, dma-bufs)"  # agent/leak_watch.cc
 # What Linux taints itself with while it runs (taint_flags of kernel/panic.c), and which reports of the log account for that.
 _TAINTS = {
     "W": ("it warned", frozenset({"warn"})), "L": ("a soft lockup", frozenset({"soft-lockup"})),
@@ -153,9 +154,11 @@ def _fact_findings(data: RunData, matches: Sequence[Match], witnesses: Sequence[
 def _left_behind_findings(data: RunData, expectation: Expectation) -> list[Found]:
     """One for each kind of thing that there is more of after the run than before it.
 
-    A board has others' processes too, which come and go: there more of them is told, and fails nothing.
+    A board has others' processes too, which come and go: there more of them is told, and fails nothing. With them come and go the files
+    that they have mapped, their programs and libraries, which are open in no table of theirs.
     """
-    others = {"processes"} if data.facts.machine.board is not None else set()
+    grown = {count.what for count in data.leaks.grown}
+    others = {"processes", OPEN_FILES} if data.facts.machine.board is not None and "processes" in grown else set()
     return [
         Found(Finding(LEAK, f"{LEAK}: {count.what}", 1, None, expectation.names(LEAK),
                       f"{count.what}: {count.before} before the run, {count.after} after everybody had gone"

@@ -34,7 +34,7 @@ CREATE TABLE run (
     id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, inode INTEGER NOT NULL,
     identity TEXT NOT NULL, begun REAL NOT NULL, dated_by TEXT NOT NULL,
     scenario TEXT NOT NULL, scenario_sha256 TEXT, seed INTEGER NOT NULL, machine TEXT NOT NULL, kernel TEXT NOT NULL, code TEXT NOT NULL,
-    level REAL NOT NULL, rate_hz REAL, status TEXT NOT NULL, submitted INTEGER NOT NULL,
+    level REAL NOT NULL, rate_hz REAL, status TEXT NOT NULL, reason TEXT NOT NULL, submitted INTEGER NOT NULL,
     {", ".join(f"{outcome.value} INTEGER NOT NULL" for outcome in Outcome)});
 CREATE TABLE finding (
     run INTEGER NOT NULL REFERENCES run(id) ON DELETE CASCADE, kind TEXT NOT NULL, signature TEXT NOT NULL, expected INTEGER NOT NULL);
@@ -155,7 +155,7 @@ def _row(path: str, state: tuple[int, int, int]) -> tuple[dict[str, object], lis
     identity = _digest(run.started, run.scenario, run.level, run.rate_hz, run.index, run.arm, machine, kernel) if run.started else _text(path)
     row = dict(path=_text(path), size=state[0], mtime_ns=state[1], inode=state[2], identity=identity, begun=begun, dated_by=dated_by,
                scenario=run.scenario.name, scenario_sha256=run.scenario.sha256, seed=run.scenario.seed, machine=machine, kernel=kernel,
-               code=code, level=run.level, rate_hz=run.rate_hz, status=run.status.value, submitted=run.jobs.submitted,
+               code=code, level=run.level, rate_hz=run.rate_hz, status=run.status.value, reason=run.verdict.reason_code, submitted=run.jobs.submitted,
                **{outcome.value: run.jobs.of(outcome) for outcome in Outcome})
     return row, [(finding.kind, finding.signature, finding.expected) for finding in run.findings]
 

@@ -72,10 +72,10 @@ def findings_grid(words: Sequence[FindingWord], title: str) -> Grid:
     return Grid(title, ("word", "scenario", "machine", "kernel", "finding", "before", "since", "behind the word"), (False,) * 8, rows)
 
 
-def rates_grid(history: History) -> Grid:
-    """Rates of runs that changed beyond chance."""
+def rates_grid(history: History, words: Sequence[str] | None = None) -> Grid:
+    """Rates of runs that changed beyond chance; all of them, or those with these words."""
     rows = tuple((word.word, *_series(word.series), word.event, _of(word.before), _of(word.since), _p(word.p_adjusted))
-                 for word in history.rates)
+                 for word in history.rates if words is None or word.word in words)
     return Grid("rates of runs that changed beyond chance", ("word", "scenario", "machine", "kernel", "runs with", "before", "since", "adjusted"),
                 (False,) * 8, rows)
 

@@ -362,3 +362,8 @@ class Run:
     def status(self) -> Status:
         """Short for verdict.status."""
         return self.verdict.status
+
+
+def kernel_of(run: Run) -> str:
+    """The kernel as the user named it."""
+    return run.environment.kernel.variant or run.arm

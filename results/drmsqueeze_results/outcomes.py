@@ -59,6 +59,8 @@ def _infrastructure(case: _Case) -> Iterator[tuple[Status, str, str]]:
         yield Status.ERROR, "machine-killed", "The machine was killed before the run had ended."
     if facts.machine.ended is Ended.LINK_LOST:
         yield Status.ERROR, "link-lost", "Neither ssh nor a console brought word of the machine any more: what became of the run is not known."
+    if facts.machine.ended is Ended.HARNESS_KILLED:
+        yield Status.ERROR, "harness-killed", "The harness was killed or stopped in the middle of the run: its records tell what it knew by then."
     if facts.machine.ended is Ended.REBOOTED and not witnesses.hang_seen(case.witnesses):
         yield Status.ERROR, "machine-rebooted", "The machine came back with another boot id in the middle of the run, and nothing says why."
     if facts.machine.ended is Ended.TIME_LIMIT and not witnesses.hang_seen(case.witnesses):
@@ -311,7 +313,7 @@ def run_document(run: Run) -> Mapping[str, Any]:
     return {"schema": plain.pop("schema"), **plain}
 
 
-def judge(run_dir: Path) -> Run:
+def conclude(run_dir: Path) -> Judgement:
     """Judge the facts in `run_dir`, write run.json there, and the stacks of blocked tasks into evidence/.
 
     Raises BadRunDirectory where facts.json is missing or not in its format. Judging again gives the same file.
@@ -325,7 +327,12 @@ def judge(run_dir: Path) -> Run:
                    {"schema": "drmsqueeze.blocked-tasks/1", "tasks": to_plain(judgement.blocked),
                     "chains": [{"closed": chain.closed, "text": wait_chain.describe(chain)} for chain in judgement.chains]})
     write_json(run_dir / "run.json", document)
-    return judgement.run
+    return judgement
+
+
+def judge(run_dir: Path) -> Run:
+    """What `conclude` comes to."""
+    return conclude(run_dir).run
 
 
 def load_run(run_dir: Path) -> Run:

@@ -4,20 +4,19 @@
 import re
 import textwrap
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import jinja2
 from rich.table import Table
 
-from drmsqueeze_results.comparison import load_comparison
 from drmsqueeze_results.comparison_model import Comparison
 from drmsqueeze_results.documents import write_json
-from drmsqueeze_results.ktap import KtapLine, ktap
+from drmsqueeze_results.finished import results_of
+from drmsqueeze_results.ktap import ktap
 from drmsqueeze_results.lockdep_views import SILENT_AFTERWARDS
-from drmsqueeze_results.rounds import NOT_NEEDED, REPEATED
 from drmsqueeze_results.section_parts import plan_of
-from drmsqueeze_results.sections import ComparisonSection, RunsSection, Section, find_sections
+from drmsqueeze_results.sections import ComparisonSection, Section, find_sections
 from drmsqueeze_results.tables import REACHED, comparison_grid, markdown_table, rich_table
 from drmsqueeze_results.verdicts import level_name, milliseconds
 
@@ -43,30 +42,14 @@ _ENVIRONMENT.filters |= {"level": level_name, "ms": milliseconds, "markdown": ma
                          "lines": _lines_of_mail}
 
 
+def render(template: str, context: Mapping[str, object]) -> str:
+    """A page of ours, in the look of the report."""
+    return _ENVIRONMENT.get_template(template).render(context)
+
+
 def summary_table(comparison: Comparison) -> Table:
     """The table that the command line prints for a comparison."""
     return rich_table(comparison_grid(comparison, short=True).without("runs", "p99", *REACHED))
-
-
-def _lines(directory: Path, sections: Sequence[Section]) -> Iterator[KtapLine]:
-    for section in sections:
-        if isinstance(section, RunsSection):
-            for view in section.runs:
-                yield KtapLine(f"{view.run.scenario.name}.{view.kernel}.level-{view.run.level:g}.run-{view.name}",
-                               view.run.status.value, view.run.verdict.reason_code)
-    for path in sorted(directory.rglob("compare.json")):
-        comparison = load_comparison(path.parent)
-        for cell in comparison.cells:
-            # In a comparison outcomes are what is measured: a run that gave data has done what it was for.
-            kernel = comparison.arms[cell.arm].kernel
-            if cell.status == NOT_NEEDED:
-                continue
-            rate = "" if cell.rate_hz is None else f".rate-{cell.rate_hz:g}"
-            yield KtapLine(f"{comparison.scenario.name}.{kernel}.level-{cell.level:g}{rate}.run-{cell.index:04d}",
-                           "pass" if cell.usable else "skip" if cell.status == REPEATED else cell.status, cell.reason_code)
-        # The comparison itself is a test that has done its work when its plan was carried out; what it found is told, not judged.
-        yield KtapLine(f"{comparison.scenario.name}.comparison", "pass" if comparison.carried_out else "error", comparison.verdict.code,
-                       (f"verdict: {comparison.verdict.code}", comparison.verdict.sentence))
 
 
 def _write_verdict_to_junit(path: Path, sections: Sequence[ComparisonSection]) -> None:
@@ -99,7 +82,7 @@ def write_report(directory: Path, sections: Sequence[Section] | None = None) -> 
     path = directory / PAGE
     path.write_text(_ENVIRONMENT.get_template("report.html.j2").render(context), encoding="utf-8")
     (directory / SUMMARY).write_text(_ENVIRONMENT.get_template("summary.md.j2").render(context), encoding="utf-8")
-    (directory / "results.ktap").write_text(ktap(_lines(directory, shown)), encoding="utf-8")
+    (directory / "results.ktap").write_text(ktap(results_of(directory)), encoding="utf-8")
     for compared in directory.rglob("compare.json"):
         write_json(compared.with_name("scenario.json"), plan_of(compared.parent).get("scenario", {}))
     junit = directory / "junit.xml"

@@ -13,7 +13,7 @@ from drmsqueeze_results.model import RARE, Outcome, Run, Status
 # Reasons for which a run gave no data that lie in the lab and not in the kernel that was tested: its block is run again. A hog that was
 # killed, an injection that never fired, or a board that reset itself, may be the kernel's doing; to run again until it does not happen
 # would hide that.
-INFRASTRUCTURE = frozenset({"infrastructure", "boot-timeout", "agent-died", "machine-killed", "link-lost", "time-limit", "agent-error",
+INFRASTRUCTURE = frozenset({"infrastructure", "boot-timeout", "agent-died", "machine-killed", "harness-killed", "link-lost", "time-limit", "agent-error",
                             "unreadable", "records-inconsistent", "records-damaged", "records-incomplete", "injection-unreported"})
 REPEATED, NOT_NEEDED = "repeated", "not-needed"
 

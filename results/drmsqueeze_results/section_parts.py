@@ -11,6 +11,7 @@ from drmsqueeze_results.documents import read_json, to_plain
 from drmsqueeze_results.errors import BadComparison
 from drmsqueeze_results.facts import read_run
 from drmsqueeze_results.model import Environment, Finding, Run
+from drmsqueeze_results.model import kernel_of as kernel_of
 from drmsqueeze_results.tables import Grid
 
 
@@ -20,11 +21,6 @@ class FindingView:
 
     finding: Finding
     seen: str
-
-
-def kernel_of(run: Run) -> str:
-    """The kernel as the user named it."""
-    return run.environment.kernel.variant or run.arm
 
 
 def _flat(value: Any, prefix: str = "") -> Iterable[tuple[str, str]]:

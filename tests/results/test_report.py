@@ -200,12 +200,12 @@ def test_summary_and_ktap(reported: Path) -> None:
     assert max(len(line) for line in summary.splitlines() if line[:1] not in "|" and line[:3] not in ("## ", "   ", "- 0")) <= 75, "fit for a mail"
     assert "> Planted on purpose: shrinker-waits-for-fence." in summary
     lines = (reported / "results.ktap").read_text().splitlines()
-    assert lines[:2] == ["KTAP version 1", "1..15"]
-    assert lines[2] == "ok 1 panfrost-heap.lab.level-0.05.run-0000"
-    results = [line for line in lines[2:] if not line.startswith("#")]
-    assert all(re.fullmatch(rf"ok {number} \S+", line) for number, line in enumerate(results, 1))
+    assert lines[:5] == ["KTAP version 1", "1..2", "  KTAP version 1", "  # Subtest: panfrost-heap", "  1..13"]
+    assert re.fullmatch(r"  ok 1 0000\[lab,level=[\d.]+\]", lines[5])
+    assert all(line.startswith(("  ", "ok ")) for line in lines[2:]) and not [line for line in lines if line.startswith("not ok")]
     verdict = json.loads((reported / "compare.json").read_text())["verdict"]
-    assert lines[-3:] == [f"# verdict: {verdict['code']}", f"# {verdict['sentence']}", "ok 15 panfrost-heap.comparison"]
+    at = lines.index("ok 1 panfrost-heap")
+    assert lines[at - 3:at] == [f"  # verdict: {verdict['code']}", f"  # {verdict['sentence']}", "  ok 13 comparison"]
 
 
 def test_ktap_tells_errors_and_skips(tmp_path: Path) -> None:
@@ -213,10 +213,18 @@ def test_ktap_tells_errors_and_skips(tmp_path: Path) -> None:
         shutil.copytree(DATA / "runs" / name, tmp_path / "set" / name)
     write_report(tmp_path)
     assert (tmp_path / "results.ktap").read_text() == (
-        "KTAP version 1\n1..3\n"
-        "ok 1 panfrost-heap.lab.level-0.05.run-completed\n"
-        "not ok 2 panfrost-heap.lab.level-0.05.run-failed # fail unexpected-outcome\n"
-        "ok 3 panfrost-heap.lab.level-0.05.run-skip-unsupported # SKIP unsupported\n")
+        "KTAP version 1\n1..1\n  KTAP version 1\n  # Subtest: set/panfrost-heap\n  1..3\n"
+        "  # jobs: 5 completed\n"
+        "  ok 1 completed[lab,level=0.05]\n"
+        "  # unexpected-outcome: failed: 2 of 5 jobs, none expected.\n"
+        "  # jobs: 3 completed, 2 failed\n"
+        f"  # evidence: {tmp_path}/set/failed\n"
+        "  not ok 2 failed[lab,level=0.05] # unexpected-outcome: failed: 2 of 5 jobs, none expected.\n"
+        "  # unsupported: vgem has no heap to grow\n"
+        "  # jobs: none\n"
+        f"  # evidence: {tmp_path}/set/skip-unsupported\n"
+        "  ok 3 skip-unsupported[lab,level=0.05] # SKIP unsupported: vgem has no heap to grow\n"
+        "not ok 1 set/panfrost-heap # 1 of 3 are not ok\n")
 
 
 @pytest.mark.parametrize("name", [
