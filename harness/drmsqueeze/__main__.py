@@ -3,4 +3,5 @@ import sys
 
 from drmsqueeze.cli import main
 
-sys.exit(main())
+if __name__ == "__main__":  # a process of a campaign imports this
+    sys.exit(main())

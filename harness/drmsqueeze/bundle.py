@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import IO, Any, cast
 
 import zstandard
 from drmsqueeze_results import outcomes
@@ -27,7 +28,7 @@ README = "README.md"
 LEFT_OUT = frozenset({"report.html", "summary.md", "results.ktap", README})
 # Of one file, and of all that is taken out of a bundle: more than any run has, and less than fills a disk.
 LARGEST_FILE = 64 << 20
-LARGEST_BUNDLE = 1 << 30
+LARGEST_BUNDLE = 512 << 20
 MOST_FILES = 10_000
 
 
@@ -155,6 +156,20 @@ def _safe(name: str) -> PurePosixPath:
     return path
 
 
+class _Limited:
+    """What is read of a bundle, and no more than any holds: headers may be as long as they like, and are read whole."""
+
+    def __init__(self, plain: Any, most: int) -> None:
+        self._plain, self._left = plain, most
+
+    def read(self, size: int) -> bytes:
+        data: bytes = self._plain.read(size)
+        self._left -= len(data)
+        if self._left < 0:
+            raise UsageError("the bundle holds more or larger files than a run has")
+        return data
+
+
 def unpack(file: Path, into: Path) -> Path:
     """Unpack a bundle below `into`; returns the run directory. Raises UsageError for a file that is no sound bundle.
 
@@ -164,8 +179,10 @@ def unpack(file: Path, into: Path) -> Path:
     try:
         left = LARGEST_BUNDLE
         with file.open("rb") as packed, zstandard.ZstdDecompressor().stream_reader(packed) as plain, \
-                tarfile.open(fileobj=plain, mode="r|") as archive:
+                tarfile.open(fileobj=cast(IO[bytes], _Limited(plain, LARGEST_BUNDLE)), mode="r|") as archive:
             for count, member in enumerate(archive, 1):
+                if count > MOST_FILES:
+                    raise UsageError(f"{file}: more files than a run has")
                 path = into / _safe(member.name)
                 if member.isdir():
                     continue
@@ -173,7 +190,7 @@ def unpack(file: Path, into: Path) -> Path:
                 if content is None:
                     raise UsageError(f"{file}: {member.name} is no plain file; nobody's `drmsqueeze bundle` made it")
                 left -= member.size
-                if left < 0 or member.size > LARGEST_FILE or count > MOST_FILES:
+                if left < 0 or member.size > LARGEST_FILE:
                     raise UsageError(f"{file}: more or larger files than a run has")
                 path.parent.mkdir(parents=True, exist_ok=True)
                 with path.open("xb") as out:

@@ -53,7 +53,8 @@ def key_of(inputs: Mapping[str, str]) -> str:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
+    """Alone with what this lock file stands for; waits for others."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -75,7 +76,7 @@ def get(kind: str, inputs: Mapping[str, str], build: Callable[[Path], None]) -> 
     if found:
         return found
     path = root() / kind / key_of(inputs)
-    with _locked(path.with_suffix(".lock")):
+    with locked(path.with_suffix(".lock")):
         if (path / COMPLETE).exists():
             return path
         shutil.rmtree(path, ignore_errors=True)
@@ -90,7 +91,7 @@ def get(kind: str, inputs: Mapping[str, str], build: Callable[[Path], None]) -> 
 def forget(kind: str, inputs: Mapping[str, str]) -> None:
     """Remove the entry of this kind for these inputs: what uses it finds that it does not serve."""
     path = root() / kind / key_of(inputs)
-    with _locked(path.with_suffix(".lock")):
+    with locked(path.with_suffix(".lock")):
         (path / COMPLETE).unlink(missing_ok=True)  # first: half an entry is none
         shutil.rmtree(path, ignore_errors=True)
 

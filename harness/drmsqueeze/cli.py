@@ -3,6 +3,7 @@
 
 import argparse
 import json
+import os
 import signal
 import subprocess
 import tempfile
@@ -30,20 +31,27 @@ from drmsqueeze import (
     guest,
     history_command,
     kernels,
+    lava_command,
     minimize,
+    nightly_command,
     plan,
     progress,
+    pytest_command,
     pytest_plugin,
     replay,
+    report_command,
+    result_items,
     scenario,
     selftest,
     targets,
     timings,
     user_kernels,
 )
+from drmsqueeze.campaign import command as campaign_command
 from drmsqueeze.errors import DrmsqueezeError, InfrastructureError, UsageError
-from drmsqueeze.machines import board_file, vm
+from drmsqueeze.machines import service, sites, vm
 from drmsqueeze.machines.board import BoardSite
+from drmsqueeze.results_data import new_directory
 
 # From best to worst: the exit code of many runs is that of the worst.
 WORSE = (Status.PASS, Status.SKIP, Status.FAIL, Status.ERROR)
@@ -55,17 +63,6 @@ out = Console(soft_wrap=True, highlight=False)
 WIDEST = 400  # of a table, in letters
 
 
-def new_directory(asked: Path | None, name: str) -> Path:
-    """The directory for results: the one asked for, which must not hold results yet, or a dated one."""
-    path = asked or TOP / "results-data" / f"{time.strftime('%Y%m%d-%H%M%S')}-{name}"
-    if path.exists() and not path.is_dir():
-        raise UsageError(f"{path} is not a directory")
-    if path.exists() and any(path.iterdir()):
-        raise UsageError(f"{path} is not empty; results are not written over")
-    path.mkdir(parents=True, exist_ok=True)
-    return path
-
-
 class _Progress:
     """Shows how far a pytest session has come."""
 
@@ -73,10 +70,10 @@ class _Progress:
         self._shown = shown
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
-        self._shown.advance(0, nodeid.rsplit("::", 1)[-1])
+        self._shown.advance(0, nodeid.replace("::", " "))
 
     def pytest_runtest_logfinish(self, nodeid: str) -> None:
-        self._shown.advance(1, nodeid.rsplit("::", 1)[-1])
+        self._shown.advance(1, nodeid.replace("::", " "))
 
 
 def _prepare_lab(plans: Sequence[plan.Plan], lab: execute.Lab) -> int:
@@ -121,10 +118,8 @@ def carry_out(plan_files: Sequence[Path], site: execute.Lab | BoardSite, junit: 
 
     began = time.monotonic()
     with progress.step(title, sum(len(one.order) for one in plans)) as shown:
-        status = pytest.main(
-            ["-p", "drmsqueeze.pytest_plugin", "-p", "no:terminal", "-p", "no:cacheprovider", "-c", "/dev/null",
-             f"--rootdir={plan_files[0].parent}", f"--junitxml={junit}", *map(str, plan_files)],
-            plugins=[Session(), _Progress(shown)])
+        status = result_items.session(["-p", "drmsqueeze.pytest_plugin", f"--rootdir={junit.parent}", f"--junitxml={junit}", *map(str, plan_files)],
+                                      [Session(), _Progress(shown)])
     if len(plans) == 1:  # of several it is not known which took how long
         done = list(pytest_plugin.runs_directory(plan_files[0], plans[0]).glob("*/run.json"))
         timings.note(plans[0].scenario, len(done), time.monotonic() - began)
@@ -158,14 +153,9 @@ def _runs_table(runs: Sequence[tuple[str, Run]]) -> Table:
     return table
 
 
-def _board(machine: str) -> BoardSite | None:
-    """The board whose file this is; None for the VM. Raises UsageError."""
-    return None if machine == "vm" else BoardSite(board_file.load(Path(machine)))
-
-
 def _do_board(args: argparse.Namespace) -> int:
     """Whether a board can be used, or what runs have left on it put back."""
-    site = BoardSite(board_file.load(args.file))
+    site = sites.kept(args.machine)
     look = site.restore() if args.what == "restore" else site.check()
     left = ", with knobs that a run left turned" if look.journal and args.what == "check" else ""
     out.print(f"{site.name}: {look.release} on {look.architecture}, a test target{left}", markup=False)
@@ -177,8 +167,8 @@ def _do_run(args: argparse.Namespace) -> int:
     names = [one.name for one in scenarios]
     if len(set(names)) != len(names):
         raise UsageError("two of these scenarios have the same name: " + ", ".join(names))
-    board = _board(args.machine)
-    kernel = args.kernel or (board_file.RUNNING if board else "lab")
+    board = sites.board(args.machine)
+    kernel = args.kernel or sites.default_kernel(args.machine)
     if board and args.record:
         raise UsageError("--record is QEMU's: a board cannot be recorded")
     for one in scenarios:
@@ -261,12 +251,6 @@ def _do_compare(args: argparse.Namespace) -> int:
     return _conclude_comparison(directory, args.markdown)
 
 
-def _print_markdown(directory: Path) -> None:
-    """summary.md on standard output and nothing else, so that it can be piped into a mail or a merge request."""
-    out.print((directory / report.SUMMARY).read_text(encoding="utf-8"), markup=False, end="")
-    progress.say(f"report: {directory / report.PAGE}")
-
-
 def _print_table(table: Table) -> None:
     """As wide as it must be: in a log, and on a narrow terminal, a long line reads better than cells of three letters."""
     needed = Measurement.get(out, out.options.update(width=WIDEST), table).maximum
@@ -277,7 +261,7 @@ def _conclude_comparison(directory: Path, markdown: bool = False) -> int:
     result = comparison.compare(directory)
     report.write_report(directory)
     if markdown:
-        _print_markdown(directory)
+        report_command.print_markdown(directory)
         return 0 if result.carried_out else 3
     _print_table(report.summary_table(result))
     out.print(result.verdict.sentence, markup=False)
@@ -303,31 +287,6 @@ def _do_demo(args: argparse.Namespace) -> int:
     out.print(directory, markup=False)
     expected = [_worst(trap, len(DEMO_KERNELS)), _worst(_runs_of(comparison_plan), len(plan.Plan.load(comparison_plan).standing))]
     return max(0 if result.carried_out else 3, *expected)
-
-
-def _do_report(args: argparse.Namespace) -> int:
-    """Judge old runs again with today's code, and write the report anew."""
-    directory: Path = args.directory
-    if (directory / "facts.json").exists():
-        outcomes.judge(directory)
-        return _show_report(directory, args.markdown)
-    facts = sorted(directory.rglob("facts.json"))
-    if not facts:
-        raise UsageError(f"{directory}: found no run (facts.json) there; expected a directory that run, compare or demo wrote")
-    for path in facts:
-        outcomes.judge(path.parent)
-    if (directory / "plan.json").exists():
-        comparison.compare(directory)
-    return _show_report(directory, args.markdown)
-
-
-def _show_report(directory: Path, markdown: bool) -> int:
-    page = report.write_report(directory)
-    if markdown:
-        _print_markdown(directory)
-    else:
-        out.print(page, markup=False)
-    return 0
 
 
 def _do_replay(args: argparse.Namespace) -> int:
@@ -450,7 +409,7 @@ def _do_list(args: argparse.Namespace) -> int:
 
     tables: dict[str, Callable[[], list[tuple[str, str]]]] = {
         "configs": configs, "stressors": lambda: kinds("stressors"), "injectors": lambda: kinds("injectors"),
-        "kernels": kernel_list, "machines": lambda: [("vm", "a QEMU guest with the GPU models"), ("FILE", "a board, by its file: docs/boards.md")],
+        "kernels": kernel_list, "machines": lambda: list(sites.DESCRIPTIONS.items()),
         "rules": lambda: [(rule.name, rule.describe()) for rule in RULES],
     }
     table = Table(box=None, show_header=False, pad_edge=False)
@@ -463,12 +422,18 @@ def _do_list(args: argparse.Namespace) -> int:
 
 
 def _do_restore(args: argparse.Namespace) -> int:
-    """Only a machine that was a target itself has a journal: guests are thrown away."""
-    if not args.journal.exists():
-        out.print(f"{args.journal}: nothing to put back", markup=False)
-        return 0
-    agent = guest.build_programs(kernels.lab_kernel()) / guest.AGENT
-    return subprocess.run([agent, "--restore", "--journal", args.journal]).returncode
+    """Only a machine that was a target itself has a journal: guests are thrown away, and boards have `board restore`."""
+    asked = [args.journal] if args.journal else sites.JOURNALS
+    found = [path for path in asked if path.exists()]
+    if not found:
+        out.print(f"{' and '.join(map(str, asked))}: nothing to put back", markup=False)
+    codes = [0]
+    if found:
+        agent = guest.build_for_boards(os.uname().machine) / guest.AGENT
+        codes += [subprocess.run([agent, "--restore", "--journal", path]).returncode for path in found]
+    if why := service.why_out(sites.LOCAL):
+        out.print(f"this machine is out of service: {why}; `drmsqueeze board restore local` puts it back", markup=False)
+    return max(codes, key=abs)
 
 
 def _do_lab_build(args: argparse.Namespace) -> int:
@@ -503,16 +468,13 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="drmsqueeze", description="Memory pressure and fault injection for Linux GPU drivers.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    def command(name: str, do: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
-        sub = commands.add_parser(name, help=text, description=text)
+    def command(name: str, do: Callable[[argparse.Namespace], int], text: str, **how: Any) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text, **how)
         sub.set_defaults(do=do)
         return sub
 
     def with_out(sub: argparse.ArgumentParser) -> None:
         sub.add_argument("--out", type=Path, metavar="DIR", help="where results go (default: a dated directory under results-data/)")
-
-    def with_markdown(sub: argparse.ArgumentParser) -> None:
-        sub.add_argument("--markdown", action="store_true", help="print the summary as Markdown, for a mail or a merge request, and nothing else")
 
     def with_runs(sub: argparse.ArgumentParser) -> None:
         sub.add_argument("--runs", type=_positive, metavar="N", help="runs for each level and kernel (default: the scenario's)")
@@ -521,6 +483,7 @@ def _parser() -> argparse.ArgumentParser:
     with_out(command("demo", _do_demo, "compare blocking and non-blocking panfrost in a VM, and show the planted lock-up"))
     test = command("test", selftest.run, "the project's own tests")
     test.add_argument("--tier", choices=selftest.TIERS, action="append", help="only this tier (default: quick and vm)")
+    campaign_command.add_arguments(command("selftest", campaign_command.run, "many nights in which something is killed, and what was wrong after each"))
     doctor_command = command("doctor", doctor.run, "what this machine and the guest can do, and the reason where not")
     doctor_command.add_argument("--json", action="store_true", help="as JSON")
     lists = command("list", _do_list, "what there is")
@@ -528,7 +491,7 @@ def _parser() -> argparse.ArgumentParser:
     run = command("run", _do_run, "run scenarios on one kernel")
     run.add_argument("configs", nargs="+", type=Path, metavar="CONFIG")
     run.add_argument("--kernel", metavar="K", help="default: lab, on a board the one that runs; lab-6.1, lab-debug or one of yours (lab add), alone or with variants: lab+panfrost-nowait")
-    run.add_argument("--machine", default="vm", metavar="vm|FILE", help="vm, or the file of a board (docs/boards.md)")
+    run.add_argument("--machine", default=sites.VM, metavar="|".join(sites.DESCRIPTIONS), help=sites.HELP)
     run.add_argument("--record", action="store_true", help="record each run under QEMU's record/replay, for `replay --exact`; one virtual CPU")
     with_runs(run)
     with_out(run)
@@ -552,10 +515,9 @@ def _parser() -> argparse.ArgumentParser:
     ahead.add_argument("--power", type=_share, default=foresight.POWER, metavar="P", help="how surely (default: %(default)s)")
     ahead.add_argument("--earlier", type=Path, metavar="DIR", help="an earlier comparison: what is common, and how runs vary")
     with_out(compare)
-    with_markdown(compare)
-    report_command = command("report", _do_report, "judge the runs of a directory again and write report.html anew")
-    report_command.add_argument("directory", type=Path, metavar="DIR")
-    with_markdown(report_command)
+    report_command.add_markdown(compare)
+    pytest_command.add_arguments(command("pytest", pytest_command.run, "scenarios as tests of pytest, beside your own", **pytest_command.NOT_OURS))
+    report_command.add_arguments(command("report", report_command.run, "judge the runs of a directory again and write report.html anew"))
     replays = command("replay", _do_replay, "carry out a recorded run again, and say whether it came out the same")
     replays.add_argument("source", type=Path, metavar="RUN_DIR|FILE.tar.zst", help="a run directory, or a bundle of one")
     replays.add_argument("--runs", type=_positive, default=1, metavar="N", help="how often (default: 1); all with the recorded seed")
@@ -567,6 +529,8 @@ def _parser() -> argparse.ArgumentParser:
     exact_options.add_argument("--gdb-command", action="append", default=[], metavar="CMD", help="the same, with gdb carrying out CMD only")
     exact_options.add_argument("--at", type=int, metavar="N", help="stop after N instructions instead")
     history_command.add_arguments(command("history", history_command.run, "what many runs say over time: trends, what is new, fixed or flaky"))
+    nightly_command.add_arguments(command("nightly", nightly_command.run, "run what a lab runs at night, on all its boards, and write a page for the morning"))
+    lava_command.add_arguments(command("lava", lava_command.run, "make a job for LAVA, and tell LAVA within it what came out"))
     bundles = command("bundle", _do_bundle, "make one file of a run, fit for a bug report")
     bundles.add_argument("directory", type=Path, metavar="RUN_DIR")
     bundles.add_argument("--out", type=Path, metavar="FILE", help="default: SCENARIO-NNNN.tar.zst in the current directory")
@@ -581,11 +545,11 @@ def _parser() -> argparse.ArgumentParser:
     minimise.add_argument("--max-runs", type=_positive, default=minimize.MAX_RUNS, metavar="N", help="runs in all (default: %(default)s)")
     with_out(minimise)
     restore = command("restore", _do_restore, "put back what a run on this machine has turned and was killed before it could put back")
-    restore.add_argument("--journal", type=Path, default=Path("/run/drmsqueeze/restore.json"), metavar="FILE",
-                         help="the agent's journal (default: %(default)s)")
+    restore.add_argument("--journal", type=Path, metavar="FILE",
+                         help=f"the agent's journal (default: {' and '.join(map(str, sites.JOURNALS))})")
     boards = command("board", _do_board, "look at a board, or put back what runs have left turned there")
     boards.add_argument("what", choices=("check", "restore"), help="restore also puts a board back into service that was taken out")
-    boards.add_argument("file", type=Path, metavar="FILE", help="the board's file (docs/boards.md)")
+    boards.add_argument("machine", metavar="|".join(name for name in sites.DESCRIPTIONS if name != sites.VM), help="local, or the board's file (docs/boards.md)")
     lab = commands.add_parser("lab", help="the lab kernel").add_subparsers(dest="lab_command", required=True)
     for name, do, text in (("build", _do_lab_build, "build a lab kernel, its modules and its guest image"),
                            ("boot", _do_lab_boot, "an interactive shell in the guest")):

@@ -1,6 +1,12 @@
 # SPDX-License-Identifier: MIT
 """One root exception, and one subclass for each decision that a caller has to take."""
 
+import errno
+
+
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+"""What a write says where results cannot be kept (errno): nothing that is true of a machine under test may be concluded then."""
+
 
 class DrmsqueezeError(Exception):
     """Something that the user must hear of as one clear message, with no traceback."""

@@ -27,6 +27,7 @@ from drmsqueeze_results.witnesses import SIGNS
 
 from drmsqueeze import cache, progress, targets
 from drmsqueeze.errors import InfrastructureError, UsageError
+from drmsqueeze.exact_vetting import refuse_strange
 from drmsqueeze.guest import Guest
 from drmsqueeze.journal import Journal
 from drmsqueeze.kernels import LAB
@@ -150,13 +151,14 @@ def _compress(log: Path) -> None:
 
 
 def load(run: Path) -> Recorded:
-    """Raises UsageError where the run was not recorded."""
+    """Raises UsageError where the run was not recorded, or where its recording is not one of ours."""
     path = directory_of(run) / "recording.json"
     if not path.exists():
         raise UsageError(f"{run}: this run was not recorded (no {path.relative_to(run)}); `drmsqueeze run --record` records one")
     document = json.loads(path.read_text())
     if document.pop("schema", None) != SCHEMA:
         raise UsageError(f"{path}: expected schema {SCHEMA}")
+    refuse_strange(document, path)
     document["command"] = tuple(document["command"])
     document["witnesses"] = tuple(WitnessMoment(**moment) for moment in document["witnesses"])
     return Recorded(**document)

@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from drmsqueeze import kernels, targets
+from drmsqueeze import kernels, targets, unfinished
 from drmsqueeze.errors import UsageError
 from drmsqueeze.journal import Journal
 from drmsqueeze.lab import Lab as Lab
@@ -69,7 +69,7 @@ class _Follower:
         self._records, self._looked = under_way.records, under_way.looked
         self._journal, self._watch = journal, watch
         self._silent_s, self._boot_limit_s, self._limit_s = silent_s, under_way.boot_limit_s, limit_s
-        self.sysrq_taken = False
+        self.sysrq_taken = self._asked = False
         self.hello_at: float | None = None
         self._heard_at = self._machine.started
 
@@ -108,7 +108,8 @@ class _Follower:
                 self.hello_at = self.hello_at or self._heard_at
             for event in self._machine.panics():
                 self._witness("guest-panic", event)
-            if self._journal.late and not self.sysrq_taken and not over:
+            if self._journal.late and not self._asked and not self.sysrq_taken and not over:
+                self._asked = True  # once: a kernel that does not answer now may never do so, and its silence must be noticed
                 self._take_evidence()  # from outside, while it lasts: the agent's own view may be cut off any moment
                 self._heard_at = time.monotonic()  # what the guest has said meanwhile is not read yet
                 continue
@@ -172,18 +173,27 @@ def execute(site: Site, scenario: Scenario, run: PlannedRun, kernel: str, direct
                "time_scale": time_scale, "witness_limits_ms": limits.request()}
     request |= {name: document[name] for name in ("deadline_ms", "grace_ms", "driver_timeout_ms")}
     started = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+    task = Task(resolved, request, limits, run, kernel, directory, slower, warm, beside)
+    begun = {
+        "schema": "drmsqueeze.facts/1",
+        "scenario": {"name": scenario.name, "sha256": scenario.sha256, "seed": run.seed},
+        "level": run.level, "rate_hz": run.rate_hz, "arm": run.arm, "index": run.index, "block": run.block,
+        "time_scale": time_scale, "started": started, "expect": scenario["expect"].get(kernel),
+        **task.facts({"kind": site.name}),
+    }
     directory.mkdir(parents=True)
     (directory / "evidence").mkdir()
     (directory / "scenario.json").write_text(json.dumps(resolved.document, indent=1) + "\n")
     (directory / "request.json").write_text(json.dumps(request, indent=1) + "\n")
+    unfinished.begin(directory, begun)
 
     journal = Journal(directory)
     limit_s = time_limit_s(document, time_scale)
     began = time.monotonic()
-    task = Task(resolved, request, limits, run, kernel, directory, slower, warm, beside)
     follower, under_way = None, None
     try:
         with site.begin(task, journal) as under_way:
+            unfinished.begin(directory, begun := begun | under_way.facts())
             follower = _Follower(under_way, journal, limits.silence, limit_s, watch)
             ended = follower.follow()
             under_way.end()
@@ -197,8 +207,6 @@ def execute(site: Site, scenario: Scenario, run: PlannedRun, kernel: str, direct
         if under_way:
             raise
         ended, over, complaint = "boot-timeout", time.monotonic(), str(error)
-    journal.write()
-
     hello_at = follower.hello_at if follower and follower.hello_at else over
     broken = None
     if not under_way:
@@ -208,19 +216,10 @@ def execute(site: Site, scenario: Scenario, run: PlannedRun, kernel: str, direct
         broken += f"; {complaint}"
     elif journal.hello is None:
         broken = f"the guest ended ({ended}) before the agent said hello; {complaint}"
-    known = under_way.facts() if under_way else task.facts({"kind": site.name})
-    facts = {
-        "schema": "drmsqueeze.facts/1",
-        "scenario": {"name": scenario.name, "sha256": scenario.sha256, "seed": run.seed},
-        "level": run.level, "rate_hz": run.rate_hz, "arm": run.arm, "index": run.index, "block": run.block,
-        "machine": known.pop("machine") | {"ended": ended, "last_beat_s": journal.last_beat_s,
-                                           "sysrq_taken": bool(follower and follower.sysrq_taken)},
-        **known,
-        "time_scale": time_scale,
-        "jobs": {"intents": journal.intents, "ended": journal.ended},
-        "phases": journal.phases,
-        "release": journal.release, "bye": journal.bye, "witnesses": list(journal.witnesses.values()),
-        "started": started, "timing_s": {"boot": round(hello_at - began, 3), "run": round(over - hello_at, 3)},
-        "expect": scenario["expect"].get(kernel), "infrastructure_error": broken,
-    }
-    (directory / "facts.json").write_text(json.dumps(facts, indent=1) + "\n")
+    facts = begun | (under_way.facts() if under_way else {})
+    unfinished.conclude(directory, facts | {
+        "machine": facts["machine"] | {"sysrq_taken": bool(follower and follower.sysrq_taken)},
+        "timing_s": {"boot": round(hello_at - began, 3), "run": round(over - hello_at, 3)},
+        "infrastructure_error": broken}, journal, ended)
+    if under_way:
+        under_way.settled()

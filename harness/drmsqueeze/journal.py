@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from drmsqueeze import progress
+from drmsqueeze.errors import NO_ROOM
 from drmsqueeze.ring import FATES, NO_CLIENT, EndFlag, Kind, Record
 
 BUCKETS_PER_OCTAVE = 16  # a bucket of the latency histogram is 4.4 % wide
@@ -177,6 +178,8 @@ class Journal:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(b"".join(chunks[offset] for offset in sorted(chunks)))
             except OSError as error:  # a name that is a directory, or lies under a file
+                if error.errno in NO_ROOM:
+                    raise
                 progress.say(f"the guest sent a file {name!r} that cannot be kept: {error.strerror}")
 
     def write(self) -> None:

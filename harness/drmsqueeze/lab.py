@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The VM lab: what the runs of one session in QEMU guests share, and how a run begins in one."""
 
+import errno
+import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from functools import cached_property
@@ -11,6 +13,7 @@ from drmsqueeze import cache, exact, kernels, targets
 from drmsqueeze import guest as guests
 from drmsqueeze.guest import Guest
 from drmsqueeze.journal import Journal
+from drmsqueeze.machines import received
 from drmsqueeze.machines.machine import Task, UnderWay
 from drmsqueeze.machines.speed import Accelerator, AtOnce, at_once, choose_accelerator, slowdown
 from drmsqueeze.machines.vm import BOOT_TIMEOUT_S, Hardware, Vm
@@ -20,6 +23,7 @@ from drmsqueeze.snapshots import Snapshots
 
 # What two measurements of one kernel may differ by on a shared machine.
 SLOWDOWN_NOISE = 1.25
+ROOM_BYTES = 1 << 20
 
 
 class Lab:
@@ -95,7 +99,8 @@ class Lab:
         scenario, document = task.scenario, task.request["scenario"]
         guest = self.guest(task.kernel).carrying(guests.tools_of(scenario["injectors"]))
         boot_limit_s = BOOT_TIMEOUT_S * task.slower
-        with scratch_in_memory("drmsqueeze-ring-") as shared, closing(Ring(Path(shared) / "ring", task.request, only_read=self.record)) as ring:
+        with scratch_in_memory("drmsqueeze-ring-") as shared, closing(
+                Ring(Path(shared) / "ring", task.request, only_read=self.record, kept=task.directory / received.FILE)) as ring:
             kinds = [stressor["kind"] for stressor in scenario["stressors"]]
             modules = targets.modules(scenario["target"], scenario["traps"], document["driver_timeout_ms"], kinds)
             modules += targets.probes(scenario["injectors"], kinds, scenario["traps"],
@@ -118,6 +123,8 @@ class Lab:
             vm.kill()
 
         def leave(ended: str) -> None:
+            if shutil.disk_usage(task.directory).free < ROOM_BYTES:  # QEMU drops without a word what it cannot write of the console
+                raise OSError(errno.ENOSPC, "no room for a run's console", str(task.directory))
             if recorder:
                 recorder.write(vm, guest, ring.path)
 
@@ -131,4 +138,7 @@ class Lab:
                 {"id": vm.snapshot.id, "cluster": task.run.cluster} if vm.snapshot else None)
 
         looked = (lambda: recorder.look(vm)) if recorder else (lambda: None)
-        return UnderWay(vm, ring, boot_limit_s, looked, end, leave, facts)
+        def settled() -> None:
+            (task.directory / received.FILE).unlink(missing_ok=True)  # the ring's memory: a run directory need not have it for ever
+
+        return UnderWay(vm, ring, boot_limit_s, looked, end, leave, facts, settled)

@@ -12,7 +12,7 @@ from drmsqueeze.errors import InfrastructureError
 from drmsqueeze.kernels import LAB, KernelSpec, LabKernel, Variant, jobs
 
 # Where in the kernel source the drivers live that run on a model; an older kernel may lack one, and then has no module of it.
-MODELLED_DRIVERS = {"panfrost": "drivers/gpu/drm/panfrost", "panthor": "drivers/gpu/drm/panthor"}
+MODELLED_DRIVERS = {name: f"drivers/gpu/drm/{name}" for name in ("panfrost", "panthor", "lima")}
 # The same of drivers that need a header before each file, to take a device of QEMU as it is (lab/shims/NAME.h). Variants do not touch them.
 SHIMMED_DRIVERS = {"vmwgfx": "drivers/gpu/drm/vmwgfx"}
 

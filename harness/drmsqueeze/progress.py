@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -26,8 +26,9 @@ BUILD_VARIABLES = ("ARCH", "CROSS_COMPILE", "KCFLAGS", "KCPPFLAGS", "LOCALVERSIO
 
 
 def say(message: str) -> None:
-    """One line for the user, on standard error."""
-    console.print(message, markup=False)
+    """One line for the user, on standard error. Where it cannot be written, on a disk that is full, work goes on all the same."""
+    with suppress(OSError):
+        console.print(message, markup=False)
 
 
 class Step(Protocol):

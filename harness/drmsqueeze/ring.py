@@ -5,12 +5,16 @@ The agent's side, with the reasons for the layout, is agent/recorder.h; tests/cp
 """
 
 import enum
+import fcntl
 import json
 import mmap
+import os
+import shutil
 import struct
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,13 +33,48 @@ _RECORD = struct.Struct("<QQHHIQqqq72s")
 _CLAIMED_OFFSET, _CONSUMED_OFFSET, _STOP_OFFSET = 48, 56, 64
 # A live writer publishes within microseconds of its claim, or waits for room with nothing published behind it.
 HOLE_S = 2.0
+LEFT_AFTER_S = 86400.0
+SYNC_S = 1.0
 CAPACITY = (SIZE - RECORDS_OFFSET) // _RECORD.size
 ONLY_READ_SIZE = 64 << 20  # 516,000 records; the file is sparse
 
 
 def scratch_in_memory(prefix: str) -> "tempfile.TemporaryDirectory[str]":
-    """A directory for a ring, in memory where there is such a place: a guest's records then wait for no disk."""
-    return tempfile.TemporaryDirectory(prefix=prefix, dir="/dev/shm" if Path("/dev/shm").is_dir() else None)
+    """A directory for a ring, in memory where there is such a place: a guest's records then wait for no disk.
+
+    Where a process was killed with one, that takes memory until somebody removes it: this does so a day later.
+    """
+    place = Path("/dev/shm") if Path("/dev/shm").is_dir() else Path(tempfile.gettempdir())
+    for left in place.glob(f"{prefix}*"):
+        _remove_if_left(left)
+    return _Held(prefix=prefix, dir=place)
+
+
+class _Held(tempfile.TemporaryDirectory[str]):
+    """A scratch directory that others can see to be in use: it is locked for as long as its process lives."""
+
+    def __init__(self, prefix: str, dir: Path) -> None:
+        super().__init__(prefix=prefix, dir=dir)
+        self._handle: int | None = os.open(self.name, os.O_RDONLY | os.O_DIRECTORY)
+        fcntl.flock(self._handle, fcntl.LOCK_SH)
+
+    def cleanup(self) -> None:
+        super().cleanup()
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
+
+
+def _remove_if_left(directory: Path) -> None:
+    with suppress(OSError):  # somebody else's, in use, or gone meanwhile
+        if time.time() - directory.stat().st_mtime < LEFT_AFTER_S:
+            return
+        handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(directory)
+        finally:
+            os.close(handle)
 
 
 class Kind(enum.IntEnum):
@@ -92,6 +131,12 @@ class Record:
 RECORD_SIZE = _RECORD.size
 
 
+def write_whole(handle: int, data: bytes) -> None:
+    """Raises OSError where not all of it can be written: a disk that fills up takes a part first."""
+    while data:
+        data = data[os.write(handle, data):]
+
+
 def unpack(data: bytes) -> Record:
     """A record from its bytes as they lie in a ring; as many as RECORD_SIZE."""
     return Record(*_RECORD.unpack(data))
@@ -106,8 +151,10 @@ def make_empty(path: Path) -> None:
 class Ring:
     """A ring file, created with a request in it and read while, and after, the agent writes records."""
 
-    def __init__(self, path: Path, request: Mapping[str, Any], only_read: bool = False) -> None:
+    def __init__(self, path: Path, request: Mapping[str, Any], only_read: bool = False, kept: Path | None = None) -> None:
         """Create the file. Raises UsageError for a request that does not fit (1 MiB less a page).
+
+        Records go to `kept` before they are given out, and before their room is given back.
 
         With `only_read` nothing is ever written to it again, so that what the guest finds there is the same in every replay. It is
         larger then, for no room is given back: a guest that has filled it waits for ever.
@@ -123,6 +170,8 @@ class Ring:
             self._map = mmap.mmap(file.fileno(), size)
         self.capacity = (size - RECORDS_OFFSET) // _RECORD.size
         self._only_read = only_read
+        self._kept = kept.open("ab", buffering=0) if kept else None
+        self._synced = time.monotonic()
         self._request = text
         self.lay_out()
         self._consumed = 0
@@ -142,11 +191,23 @@ class Ring:
 
     def close(self) -> None:
         self._map.close()
+        if self._kept:
+            self._kept.close()
+
+    def _keep(self, index: int) -> None:
+        """All that is known is with the kernel at once, and on the disk within a second. Raises OSError where there is no room."""
+        if not self._kept:
+            return
+        at = RECORDS_OFFSET + index % self.capacity * _RECORD.size
+        write_whole(self._kept.fileno(), self._map[at:at + _RECORD.size])
+        if time.monotonic() - self._synced > SYNC_S:
+            os.fdatasync(self._kept.fileno())
+            self._synced = time.monotonic()
 
     @property
     def full(self) -> bool:
-        """Whether a host that only reads has left the agent no room."""
-        return self._only_read and self.claimed > self.capacity
+        """Whether a host that only reads has left the agent no room for more jobs (Recorder::has_room())."""
+        return self._only_read and self.claimed >= self.capacity - self.capacity // 4
 
     @property
     def claimed(self) -> int:
@@ -169,6 +230,7 @@ class Ring:
         while self._consumed < end:
             record = self._at(self._consumed)
             if record.seq == self._consumed + 1:
+                self._keep(self._consumed)
                 yield record
             elif final or self._is_hole(end):
                 self.torn += 1

@@ -3,6 +3,7 @@
 
 import copy
 import json
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,6 +22,15 @@ EXPECTABLE = (*(outcome.value for outcome in Outcome), *sorted(KINDS))
 SCHEMA = TOP / "configs" / "scenario.schema.json"
 
 
+def _pattern(validator: Any, pattern: str, instance: Any, schema: Any) -> Iterator[jsonschema.ValidationError]:
+    """As jsonschema has it, but for Python's `$`, which also matches before a line's end at the end."""
+    if validator.is_type(instance, "string") and not re.search(re.sub(r"\$$", r"\\Z", pattern), instance):
+        yield jsonschema.ValidationError(f"{instance!r} does not match {pattern!r}")
+
+
+Validator = jsonschema.validators.extend(jsonschema.Draft202012Validator, {"pattern": _pattern})
+
+
 @lru_cache(maxsize=1)
 def rules() -> dict[str, Any]:
     """The schema of scenarios."""
@@ -35,6 +45,7 @@ def _expected(error: jsonschema.ValidationError) -> str:
         "enum": lambda: "one of " + ", ".join(json.dumps(v) for v in value),
         "type": lambda: " or ".join(value) if isinstance(value, list) else str(value),
         "minimum": lambda: f"at least {value}",
+        "exclusiveMinimum": lambda: f"more than {value}",
         "maximum": lambda: f"at most {value}",
         "multipleOf": lambda: f"a multiple of {value}",
         "minItems": lambda: f"at least {value} items",
@@ -90,6 +101,40 @@ def _resolve(document: dict[str, Any]) -> dict[str, Any]:
     return document
 
 
+STRESS_NG_VALUE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.,%_-]*")
+STRESS_NG_RUN = ("run sequential", "run parallel", "run together")
+STRESS_NG_LINE = 256  # it reads a job file in pieces: a longer line would be two
+
+
+def _stress_ng_word(word: str) -> bool:
+    """Whether this may stand in stress-ng's command line: by a stranger's scenario it runs no program and writes no file of theirs."""
+    if not word.startswith("--"):
+        return STRESS_NG_VALUE.fullmatch(word) is not None
+    name, equals, value = word[2:].partition("=")
+    return name in rule_at("#/$defs/stress-ng-option")["enum"] and (not equals or STRESS_NG_VALUE.fullmatch(value) is not None)
+
+
+def _stress_ng_line(line: str) -> bool:
+    """The same for a line of its job file."""
+    words = line.split()
+    if not words or len(line) > STRESS_NG_LINE:
+        return len(line) <= STRESS_NG_LINE
+    if words[0].startswith("#") or " ".join(words) in STRESS_NG_RUN:
+        return True
+    return len(words) <= 2 and _stress_ng_word(f"--{words[0]}") and all(STRESS_NG_VALUE.fullmatch(word) for word in words[1:])
+
+
+def _strange_to_stress_ng(injector: dict[str, Any]) -> Iterator[str]:
+    words = [(f"/stressors/{i}/options/{j}", word) for i, stressor in enumerate(injector.get("stressors", []))
+             for j, word in enumerate(stressor.get("options", []))]
+    words += [(f"/args/{i}", word) for i, word in enumerate(injector.get("args", []))]
+    found = [(place, word) for place, word in words if not _stress_ng_word(word)]
+    found += [("/job_file", line) for line in injector.get("job_file", "").split("\n") if not _stress_ng_line(line)]
+    for place, word in found:
+        yield (f"{place}: found {json.dumps(word[:80])}; expected options of stress-ng that only load processors and memory "
+               "($defs/stress-ng-option of configs/scenario.schema.json) and plain values")
+
+
 def _contradictions(document: dict[str, Any]) -> Iterator[str]:
     """What a schema cannot say: members that are right by themselves and wrong together."""
     if (document["model_faults"] or document["traps"]) and "model" not in document["target"]:
@@ -105,6 +150,8 @@ def _contradictions(document: dict[str, Any]) -> Iterator[str]:
         kinds_of_stressors = ", ".join(sorted({stressor["kind"] for stressor in document["stressors"]}))
         yield f'/rates_hz: found demand rates and no stressor that has "rate_hz" ({kinds_of_stressors}); expected one to put them into'
     for i, injector in enumerate(document["injectors"]):
+        if injector["kind"] == "stress-ng":
+            yield from (f"/injectors/{i}{problem}" for problem in _strange_to_stress_ng(injector))
         ways = sorted({"stressors", "args", "job_file"} & injector.keys())
         if injector["kind"] == "stress-ng" and len(ways) != 1:
             yield f'/injectors/{i}: found {", ".join(ways) or "none"} of "stressors", "args" and "job_file"; expected exactly one'
@@ -134,7 +181,7 @@ def checked(text: str, file: str, schema: dict[str, Any]) -> dict[str, Any]:
         raise UsageError(f"{file}:{error.lineno}:{error.colno}: not JSON: {error.msg}") from None
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{file}: not JSON: {error}") from None
-    errors = sorted(jsonschema.Draft202012Validator(schema).iter_errors(document), key=lambda e: [str(part) for part in e.absolute_path])
+    errors = sorted(Validator(schema).iter_errors(document), key=lambda e: [str(part) for part in e.absolute_path])
     refuse(problem for error in errors for problem in _problems(error, file))
     return document  # type: ignore[no-any-return]
 

@@ -21,6 +21,7 @@ class Target:
 TARGETS: Mapping[str, Target] = {
     "panfrost": Target("panfrost"),
     "panthor": Target("panthor", needs=("governor_simpleondemand",)),
+    "lima": Target("lima"),
     "vgem": Target("vgem"),
     "vkms": Target("vkms"),
     "virtio_gpu": Target("virtio-gpu", "virtio-gpu-pci"),
@@ -33,7 +34,7 @@ TARGETS: Mapping[str, Target] = {
 }
 
 # The GPU model that stands in for a driver's hardware on machine vm.
-MODELS: Mapping[str, str] = {"panfrost": "mali-jm", "panthor": "mali-csf"}
+MODELS: Mapping[str, str] = {"panfrost": "mali-jm", "panthor": "mali-csf", "lima": "mali-utgard"}
 
 # The model whose firmware has a policy for an answer to its out-of-memory event without a chunk (target.oom_null).
 OOM_NULL_MODEL = "mali-csf"
@@ -49,7 +50,8 @@ TRAP_MODULES: Mapping[str, str] = {
     **dict.fromkeys(("kept-gem-object", "kept-dma-buf", "kept-sync-file"), "trap_kept_reference"),
     **dict.fromkeys(("shrinker-counts-nothing", "shrinker-locks-resv", "shrinker-waits-for-lock", "shrinker-goes-on", "shrinker-lies",
                      "shrinker-stands-still"), "trap_bad_shrinker"),
-    **dict.fromkeys(("slow-growth", "stuck-growth", "slow-growth-pages", "slow-growth-answer", "slow-chunk-return"), "trap_slow_growth"),
+    **dict.fromkeys(("slow-growth", "stuck-growth", "slow-growth-pages", "slow-growth-answer", "slow-chunk-return",
+                     "slow-doubling"), "trap_slow_growth"),
 }
 
 

@@ -2,6 +2,7 @@
 """The file that says how to reach a board: read and checked as a scenario is (board.schema.json)."""
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,6 +14,8 @@ from drmsqueeze.scenario import checked, fill, read_text, refuse
 SCHEMA = Path(__file__).parents[1] / "board.schema.json"
 RUNNING = "running"
 """The kernel of a board that nobody was asked to boot."""
+LOCAL = "local"
+"""The machine that we run on."""
 Command = Sequence[str]
 
 
@@ -41,8 +44,11 @@ class Console:
 
 @dataclass(frozen=True)
 class Kernel:
-    boot: Sequence[Command]
+    """How it is booted: by programs, or on a target of labgrid's through states of its strategy."""
+
+    boot: Sequence[Command] = ()
     release: str | None = None
+    states: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -58,10 +64,13 @@ class Limits:
 
 @dataclass(frozen=True)
 class BoardFile:
-    """The members of the file, with defaults filled in and paths made absolute."""
+    """The members of the file, with defaults filled in and paths made absolute.
+
+    `ssh` is None for the machine that we run on. Others than a file may say how to reach it (ways.py).
+    """
 
     name: str
-    ssh: Ssh
+    ssh: Ssh | None
     console: Console | None
     power: Mapping[str, Command]
     kernels: Mapping[str, Kernel]
@@ -71,6 +80,13 @@ class BoardFile:
     directory: str
     state: str
     watchdog: bool
+    lava: Mapping[str, Any] | None = None
+    """What a LAVA job has that is the lab's own."""
+
+    @property
+    def title(self) -> str:
+        """As in facts.json, and in messages."""
+        return f"local {os.uname().nodename}" if self.ssh is None else f"board {self.name}"
 
 
 @lru_cache(maxsize=1)
@@ -85,6 +101,8 @@ def _contradictions(document: dict[str, Any]) -> Iterator[str]:
     power = document.get("power", {})
     if power and "cycle" not in power and not {"on", "off"} <= power.keys():
         yield '/power: found no way to cut the power and put it back; expected "cycle", or "off" and "on"'
+    if document["name"] == LOCAL:
+        yield f"/name: found the name of the machine that drmsqueeze itself runs on; expected another than {LOCAL}"
     if RUNNING in document["kernels"]:
         yield f"/kernels/{RUNNING}: found the name of the kernel that runs anyway; expected another"
     if document["directory"] == document["state"]:
@@ -95,6 +113,8 @@ def parse(text: str, file: str, base: Path = Path(".")) -> BoardFile:
     """A board from its description; `base` is what paths are relative to. Raises UsageError as for a scenario."""
     document = checked(text, file, rules())
     properties = rules()["properties"]
+    if "lava" in document:
+        fill(document["lava"], properties["lava"]["properties"])
     for part, properties_of in ((document, properties), (document["ssh"], properties["ssh"]["properties"]),
                                 (document.setdefault("limits_s", {}), properties["limits_s"]["properties"])):
         fill(part, properties_of)
@@ -113,7 +133,14 @@ def parse(text: str, file: str, base: Path = Path(".")) -> BoardFile:
         document["name"], Ssh(ssh["host"], ssh["user"], ssh.get("port"), path("identity"), path("known_hosts")),
         Console(**console) if console else None, document.get("power", {}),
         {name: Kernel(**kernel) for name, kernel in document["kernels"].items()}, Limits(**document["limits_s"]), document["time_scale"],
-        document["models"], document["directory"], document["state"], document["watchdog"])
+        document["models"], document["directory"], document["state"], document["watchdog"], document.get("lava"))
+
+
+def local() -> BoardFile:
+    """The machine that we run on, which needs no file."""
+    properties = rules()["properties"]
+    limits = {name: rule["default"] for name, rule in properties["limits_s"]["properties"].items()}
+    return BoardFile(LOCAL, None, None, {}, {}, Limits(**limits), 1, [], properties["directory"]["default"], properties["state"]["default"], True)
 
 
 def tcp(place: str) -> tuple[str, int] | None:

@@ -17,6 +17,8 @@ from drmsqueeze.ring import Record
 from drmsqueeze.scenario import Scenario
 
 
+UNTIL_WE_DIE = ("setpriv", "--pdeathsig", "KILL", "--")
+"""No program that is started so outlives the thread that started it, and so the harness, however that ended (prctl(2), PR_SET_PDEATHSIG)."""
 # A busy guest under TCG answers a sysrq within a second, and prints some hundred lines a second.
 SYSRQ_ANSWER_S = 3.0
 SYSRQ_QUIET_S = 1.0
@@ -152,7 +154,9 @@ class UnderWay:
     leave: Callable[[str], None] = lambda ended: None
     """After all records were read: given how the run ended, see that the machine is as it was found."""
     facts: Callable[[], dict[str, Any]] = dict
-    """Task.facts(), once the place is left."""
+    """Task.facts(), as far as they are known."""
+    settled: Callable[[], None] = lambda: None
+    """To be called once facts.json is on the disk."""
 
 
 class NotUp(InfrastructureError):

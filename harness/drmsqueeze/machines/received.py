@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from drmsqueeze.ring import RECORD_SIZE, Kind, Record, unpack
+from drmsqueeze.ring import RECORD_SIZE, Kind, Record, unpack, write_whole
 
 FILE = "records.bin"
 BEGIN = b"drmsqueeze-records: "
@@ -19,8 +19,10 @@ STOP = 0xFFFFFFFFFFFFFFFF
 RETRY_S = 3.0
 # From the end of what it brings to the end of a connection's program.
 ENDS_S = 1.0
-# A record that came over the console may be behind one that is still under way over ssh.
+# A connection brings records in order: what it has passed over was never written, or its room was given away.
 GAP_S = 2.0
+NEVER_WRITTEN = 0
+"""The kind of a record that only the console tells of (agent/console_teller.h)."""
 
 
 def stored(directory: Path) -> Iterator[Record]:
@@ -33,10 +35,14 @@ def stored(directory: Path) -> Iterator[Record]:
 class Received:
     """Records as they arrive. A connection that ends is made again; what it brings twice is taken once."""
 
-    def __init__(self, directory: Path, connect: Callable[[int], Sequence[str]], told: Callable[[], Sequence[bytes]]) -> None:
-        """`connect(n)` is the program to run for the records from number n on; `told()` are records that came by another way."""
+    def __init__(self, directory: Path, connect: Callable[[int], Sequence[str]], told: Callable[[], Sequence[bytes]],
+                 patience_s: float = GAP_S) -> None:
+        """`connect(n)` is the program to run for the records from number n on; `told()` are records that came by another way.
+
+        That way may bring some later than those behind them, when it tells them again: not after more than `patience_s`.
+        """
         self._file = (directory / FILE).open("ab", buffering=0)
-        self._connect, self._other = connect, told
+        self._connect, self._other, self._patience_s = connect, told, patience_s
         self._process: subprocess.Popen[bytes] | None = None
         self._buffer = b""
         self._begun = False
@@ -58,31 +64,44 @@ class Received:
         return False
 
     def read(self, final: bool = False) -> Iterator[Record]:
-        fresh = [*self._from_connection(), *self._from_console()]
         now = time.monotonic()
-        for data in fresh:
-            record = unpack(data)
-            if record.seq >= self._next:
-                self._held.setdefault(record.seq, (now, record, data))
+        for fresh, patience_s in ((self._from_connection(), GAP_S), (self._from_console(), self._patience_s)):
+            for data in fresh:
+                self._hold(data, now + patience_s)
         ready = []
         while self._held:
             seq = self._next if self._next in self._held else min(self._held)
-            if seq != self._next and not final and now - self._held[seq][0] < GAP_S:
+            if seq != self._next and not final and now < min(until for until, _, _ in self._held.values()):
                 break
             self.torn += seq - self._next
             self._next = seq + 1
-            ready.append(self._held.pop(seq))
+            _, record, data = self._held.pop(seq)
+            if record.kind == NEVER_WRITTEN:
+                self.torn += 1
+            else:
+                ready.append((record, data))
         if ready:
-            self._file.write(b"".join(data for _, _, data in ready))
+            write_whole(self._file.fileno(), b"".join(data for _, data in ready))
             os.fdatasync(self._file.fileno())
             self._acknowledge(self._next - 1)
-        for _, record, _ in ready:
+        for record, _ in ready:
             self.bye |= record.kind == Kind.BYE
             yield record
 
+    def _hold(self, data: bytes, until: float) -> None:
+        """Keeps a record that is not known yet. `until`: when those before it will not come any more."""
+        record = unpack(data)
+        if record.seq < self._next:
+            return
+        there = self._held.get(record.seq)
+        if there is None or there[1].kind == NEVER_WRITTEN:
+            self._held[record.seq] = (until, record, data)
+        else:
+            self._held[record.seq] = (min(until, there[0]), *there[1:])
+
     def _from_console(self) -> list[bytes]:
         told = [data for data in self._other() if unpack(data).seq >= self._next]
-        self.by_console += len(told)
+        self.by_console += len({unpack(data).seq for data in told} - self._held.keys())
         return told
 
     def _from_connection(self) -> list[bytes]:

@@ -5,7 +5,7 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -35,19 +35,39 @@ def why_out(name: str) -> str | None:
 
 def take_out(name: str, reason: str) -> None:
     """No run uses this board from now on, until somebody has looked (`drmsqueeze board restore FILE`)."""
-    directory().mkdir(parents=True, exist_ok=True)
-    fresh = _note(name).with_suffix(".new")
     document = {"schema": "drmsqueeze.board-out/1", "board": name, "reason": reason,
                 "since": datetime.now(timezone.utc).isoformat(timespec="seconds")}
-    with fresh.open("w") as file:
-        file.write(json.dumps(document, indent=1) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.rename(_note(name))
+    _write(_note(name), json.dumps(document, indent=1) + "\n")
 
 
 def put_back(name: str) -> None:
     _note(name).unlink(missing_ok=True)
+
+
+def _write(file: Path, text: str) -> None:
+    """So that it is on disk, whole or not at all."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    fresh = file.with_name(file.name + ".new")
+    with fresh.open("w") as out:
+        out.write(text)
+        out.flush()
+        os.fsync(out.fileno())
+    fresh.rename(file)
+
+
+def own_kernel(name: str) -> str | None:
+    """The kernel of its file that a board is to be left with, where a run has booted another; None where none has."""
+    with suppress(FileNotFoundError):
+        return (directory() / f"{name}.kernel").read_text().strip() or None
+    return None
+
+
+def note_own_kernel(name: str, kernel: str | None) -> None:
+    """Keep which kernel a board is to be left with, until it is; None: it is."""
+    if kernel is None:
+        (directory() / f"{name}.kernel").unlink(missing_ok=True)
+    else:
+        _write(directory() / f"{name}.kernel", kernel + "\n")
 
 
 @contextmanager

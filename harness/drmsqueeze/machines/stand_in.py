@@ -37,6 +37,8 @@ MARK = "etc/drmsqueeze-target"
 # Memory that a reset does not clear, for the kernel's last words (Documentation/admin-guide/ramoops.rst): above the kernel, and below the
 # initramfs, which QEMU puts at the end of memory and writes again at every reset.
 RAMOOPS = {"memmap": "0x100000$0x6000000", "ramoops.mem_address": "0x6000000", "ramoops.mem_size": "0x100000", "ramoops.record_size": "0x10000"}
+# What QEMU takes for a BREAK on a console that is shared (mux).
+BREAK = "\u0001b"
 POLL_S = 0.05
 QUIT_S = 10.0
 
@@ -64,13 +66,16 @@ class StandIn:
     """A stand-in board with its power supply. Use it as a context; it is off at first."""
 
     def __init__(self, kernels: Mapping[str, Guest], accelerator: str, time_scale: float, *, modules: Sequence[str] = (),
-                 models: Sequence[str] = (), hardware: Hardware = Hardware(vcpus=2), target: bool = True, panic_s: int = 2) -> None:
+                 models: Sequence[str] = (), hardware: Hardware = Hardware(vcpus=2), target: bool = True, panic_s: int = 2,
+                 console_port: bool = False) -> None:
         """`modules` are loaded at boot, `models` are those of them that are GPU models. Not a `target`: it has no /etc/drmsqueeze-target.
 
         `panic_s`: the kernel resets the board so long after a panic; 0: it stands still. The first of `kernels` is its own.
+        `console_port`: its console is on a TCP port, and not on a Unix socket.
         """
         self.directory = Path(tempfile.mkdtemp(prefix="drmsqueeze-board-"))
         self.port = _free_port()
+        self.console_port = _free_port() if console_port else None
         self._kernels, self._accelerator, self._modules, self._hardware = kernels, accelerator, modules, hardware
         self._panic_s = panic_s
         self.slow_s, self.dead = 0, False
@@ -115,7 +120,8 @@ class StandIn:
         shutil.rmtree(root)
         return image
 
-    def _command(self, *words: str) -> list[str]:
+    def command(self, *words: str) -> list[str]:
+        """A program that turns one of the board's switches: `on`, `off`, `cycle`, `kernel NAME`."""
         paths = os.pathsep.join(path for path in sys.path if path)
         return ["/usr/bin/env", f"PYTHONPATH={paths}", sys.executable, "-m", "drmsqueeze.machines.stand_in", str(self.directory), *words]
 
@@ -123,9 +129,9 @@ class StandIn:
         return {
             "schema": "drmsqueeze.board/1", "name": "stand-in", "description": "A QEMU guest that is reached as a board is.",
             "ssh": {"host": "127.0.0.1", "port": self.port, "user": "root", "identity": "id", "known_hosts": "known_hosts"},
-            "console": {"socket": "console", "break": "\u0001b"},
-            "power": {position: self._command(position) for position in ("on", "off", "cycle")},
-            "kernels": {name: {"boot": [self._command("kernel", name), self._command("cycle")], "release": guest.kernel.release}
+            "console": {"socket": f"127.0.0.1:{self.console_port}" if self.console_port else "console", "break": BREAK},
+            "power": {position: self.command(position) for position in ("on", "off", "cycle")},
+            "kernels": {name: {"boot": [self.command("kernel", name), self.command("cycle")], "release": guest.kernel.release}
                         for name, guest in self._kernels.items()},
             "limits_s": {"boot": 120, "connect": 15, "command": 60, "power": 30, "reset": 20},
             "time_scale": time_scale, "models": list(models),
@@ -143,6 +149,7 @@ class StandIn:
     def _qemu(self) -> list[str]:
         kernel = (self.directory / "kernel").read_text()
         guest, place = self._kernels[kernel], {name: option(self.directory / name) for name in ("console", "qmp", "gremlin", "disk")}
+        console = f"host=127.0.0.1,port={self.console_port}" if self.console_port else f"path={place['console']}"
         arguments = {
             "console": "ttyS0", "panic": str(self._panic_s), "loglevel": "4", "random.trust_cpu": "1", "no_timer_check": "1",
             "drmsqueeze.mode": "board", "drmsqueeze.modules": ",".join(guest.loadable(self._modules)),
@@ -155,7 +162,7 @@ class StandIn:
             "-m", str(guest.ram_mib(self._hardware.ram_mib)), "-kernel", str(guest.kernel.image), "-initrd", str(self._images[kernel]),
             "-append", " ".join(f"{name}={value}" for name, value in arguments.items() if value),
             "-qmp", f"unix:{place['qmp']},server=on,wait=off",
-            "-chardev", f"socket,id=console,path={place['console']},server=on,wait=off,mux=on", "-serial", "chardev:console",
+            "-chardev", f"socket,id=console,{console},server=on,wait=off,mux=on", "-serial", "chardev:console",
             "-chardev", f"socket,id=gremlin,path={place['gremlin']},server=on,wait=off", "-serial", "chardev:gremlin",
             "-netdev", f"user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:{self.port}-:22", "-device", "e1000,netdev=net,romfile=",
             "-virtfs", f"local,path={place['disk']},mount_tag=disk,security_model=none", "-device", "i6300esb",
@@ -179,6 +186,18 @@ class StandIn:
             if self._process:
                 self._process.send_signal(signal.SIGKILL)
                 self._process.wait()
+
+    def press(self, position: str) -> None:
+        """The power switch, by hand."""
+        switch(self.directory, position)
+
+    def kill(self) -> bool:
+        """As where the power fails, and comes back: QEMU is killed, and the switch is on. Whether it ran."""
+        process = self._process
+        if process is None or process.poll() is not None:
+            return False
+        process.kill()
+        return True
 
     def tell(self, misfortune: str) -> None:
         """Somebody inside the board: `panic`, `hang`, `reboot`, `flood`, `kill-agent` (lab/guest/board). Raises OSError where it is off."""

@@ -23,14 +23,12 @@ from drmsqueeze import progress
 from drmsqueeze.errors import InfrastructureError
 from drmsqueeze.guest import Guest
 from drmsqueeze.machines.events import Events
-from drmsqueeze.machines.machine import last_lines, press_sysrq, wait
+from drmsqueeze.machines.machine import UNTIL_WE_DIE, last_lines, press_sysrq, wait
 from drmsqueeze.machines.qmp import Monitor
 
 QEMU = "qemu-system-x86_64"
 HALTED = threading.Event()
 """Set while guests that other threads look after are to be ended: who waits for one hears of it."""
-UNTIL_WE_DIE = ("setpriv", "--pdeathsig", "KILL", "--")
-"""No guest outlives the thread that started it, and so the harness, however that ended (prctl(2), PR_SET_PDEATHSIG)."""
 UP = "drmsqueeze-init: up"
 """What the guest prints once its modules are loaded."""
 WAITS = "drmsqueeze-agent: waits for its request"
