@@ -3,7 +3,8 @@
 
 import copy
 import json
-from collections.abc import Callable, Iterator
+import shlex
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,10 @@ from drmsqueeze_results.outcomes import judge
 
 from drmsqueeze import targets
 from drmsqueeze.execute import Lab, execute
-from drmsqueeze.machines import board_file
+from drmsqueeze.machines import board_file, sites
 from drmsqueeze.machines.board import BoardSite
 from drmsqueeze.machines.link import SshLink
-from drmsqueeze.machines.stand_in import StandIn
+from drmsqueeze.machines.stand_in import BREAK, StandIn
 from drmsqueeze.plan import PlannedRun
 from drmsqueeze.scenario import parse
 
@@ -37,8 +38,24 @@ class BoardLab:
 
     def __init__(self, stand_in: StandIn) -> None:
         self.stand_in = stand_in
-        self.file = board_file.load(stand_in.file)
+        self.change()
+
+    def change(self, **members: Any) -> None:
+        """Other members of its board's file: what is an object takes these over."""
+        document = json.loads(self.stand_in.file.read_text())
+        for name, value in members.items():
+            document[name] = document.get(name, {}) | value if isinstance(value, dict) else value
+        self.stand_in.file.write_text(json.dumps(document))
+        self.file = board_file.load(self.stand_in.file)
         self.site = BoardSite(self.file)
+
+    def by_labgrid(self) -> "BoardLab":
+        """The same board, as a target of a labgrid environment."""
+        other = BoardLab(self.stand_in)
+        site = sites.board(str(labgrid_environment(self.stand_in)))
+        assert site
+        other.site = site
+        return other
 
     def run(self, directory: Path, *, at_intents: tuple[int, Callable[[int], None]] | None = None,
             at_witness: tuple[str, Callable[[int], None]] | None = None, jobs: int | None = None, kernel: str = "running", **members: Any) -> Run:
@@ -65,17 +82,75 @@ class BoardLab:
     def ssh(self, command: str) -> str:
         return SshLink(self.file).run(["sh", "-c", command]).stdout.decode()
 
+    def left_behind(self) -> list[str]:
+        """Files of runs that are still there; its disk's directory is the stand-in's own."""
+        return self.ssh("ls -A /run/drmsqueeze /var/lib/drmsqueeze 2>/dev/null | grep -v :").split()
+
     def story(self, directory: Path) -> str:
         console = (directory / "console.log").read_text(errors="replace")
         return f"{directory}\n{(directory / 'run.json').read_text()}\n{self.facts(directory)}\n{console[-3000:]}\n" + (
             (self.stand_in.directory / "stderr").read_text())
 
 
+STRATEGY = """
+import subprocess
+import time
+import attr
+from labgrid.factory import target_factory
+from labgrid.strategy import Strategy
+
+if "StandInStrategy" not in target_factory.drivers:
+    @target_factory.reg_driver
+    @attr.s(eq=False)
+    class StandInStrategy(Strategy):
+        bindings = {"power": "PowerProtocol", "console": "ConsoleProtocol"}
+        choose = attr.ib()
+
+        def transition(self, status):
+            self.target.activate(self.power)
+            if status == "off":
+                self.target.deactivate(self.console)
+                self.power.off()
+                return
+            subprocess.run([*self.choose, status], check=True)
+            self.power.on()
+            for patience in range(100, -1, -1):
+                try:
+                    self.target.activate(self.console)
+                    break
+                except OSError:  # its end is not there yet
+                    if not patience:
+                        raise
+                    time.sleep(0.1)
+            self.console.expect("board: up", timeout=100)
+"""
+
+
+def labgrid_environment(board: StandIn) -> Path:
+    """The environment file of a stand-in board whose console is on a port."""
+    described = json.loads(board.file.read_text())
+    (board.directory / "strategy.py").write_text(STRATEGY)
+    switch = {f"cmd_{position}": shlex.join(board.command(position)) for position in ("on", "off", "cycle")}
+    kernels = {name: {"states": ["off", name], "release": kernel["release"]} for name, kernel in described["kernels"].items()}
+    target = {
+        "resources": {"NetworkService": {"address": "127.0.0.1", "username": "root", "port": board.port},
+                      "NetworkSerialPort": {"host": "127.0.0.1", "port": board.console_port, "protocol": "raw"}},
+        "drivers": {"SerialDriver": {}, "ExternalPowerDriver": switch, "SSHDriver": {"keyfile": "id"},
+                    "StandInStrategy": {"choose": board.command("kernel")}},
+        "options": {"drmsqueeze": {"name": "stand-in", "kernels": kernels, "ssh": {"known_hosts": "known_hosts"}, "console": {"break": BREAK}}
+                    | {name: described[name] for name in ("limits_s", "time_scale", "models")}},
+    }
+    path = board.directory / "lab.yaml"
+    path.write_text(json.dumps({"imports": ["strategy.py"], "targets": {"main": target}}, indent=1))
+    return path
+
+
 @contextmanager
-def stand_in(lab: Lab, state: Path, **how: Any) -> Iterator[BoardLab]:
-    """A board with panfrost on its model and vgem. `state`: where it is kept which boards were taken out."""
+def stand_in(lab: Lab, state: Path, kernels: Sequence[str] = ("lab",), **how: Any) -> Iterator[BoardLab]:
+    """A board with panfrost on its model and vgem; the first of `kernels` is its own. `state`: where it is kept which boards were taken out."""
     modules = [*targets.modules({"driver": "panfrost", "model": "mali-jm"}, [], 600000), "vgem", "who_waits"]
     with pytest.MonkeyPatch.context() as environment, StandIn(
-            {"lab": lab.guest("lab")}, lab.accelerator.name, lab.accelerator.time_scale, modules=modules, models=["mali-jm"], **how) as made:
+            {name: lab.guest(name) for name in kernels}, lab.accelerator.name, lab.accelerator.time_scale, modules=modules, models=["mali-jm"],
+            **how) as made:
         environment.setenv("XDG_STATE_HOME", str(state))
         yield BoardLab(made)

@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: MIT
 """Machine `board` against a board that is made of scripts (fake_board.py): what becomes of a run, of what it turned, and of strange words."""
 
+import errno
 import json
+import os
 import subprocess
+import time
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +16,14 @@ from drmsqueeze_results.outcomes import judge
 
 from drmsqueeze import execute as execution
 from drmsqueeze import guest as guests
+from drmsqueeze import unfinished
 from drmsqueeze.errors import InfrastructureError, UsageError
 from drmsqueeze.limits import Limits
 from drmsqueeze.machines import board as boards
-from drmsqueeze.machines import received, service
+from drmsqueeze.machines import on_board, received, service
 from drmsqueeze.machines.board import BoardSite
 from drmsqueeze.machines.link import HostKeyError, SshLink
+from drmsqueeze.machines.machine import UNTIL_WE_DIE, wait
 from drmsqueeze.plan import PlannedRun
 from drmsqueeze.ring import Kind
 from drmsqueeze.scenario import parse
@@ -45,9 +51,9 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeBoard:
     return made
 
 
-def carry_out(fake: FakeBoard, directory: Path, watch: Any = None, scenario: dict[str, Any] = SCENARIO, **members: Any) -> Run:
+def carry_out(fake: FakeBoard, directory: Path, watch: Any = None, scenario: dict[str, Any] = SCENARIO, kernel: str = "running", **members: Any) -> Run:
     site = BoardSite(fake.board(**members))
-    execution.execute(site, parse(json.dumps(scenario), "fake"), PlannedRun(0, 0, 1.0, "a", 1), "running", directory, watch)
+    execution.execute(site, parse(json.dumps(scenario), "fake"), PlannedRun(0, 0, 1.0, "a", 1), kernel, directory, watch)
     return judge(directory)
 
 
@@ -64,11 +70,24 @@ def test_a_run_that_goes_well(fake: FakeBoard, tmp_path: Path) -> None:
     assert [r.seq for r in received.stored(tmp_path / "run")] == list(range(1, 10))
 
 
+def test_how_long_a_build_takes_says_nothing_of_the_board(fake: FakeBoard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake.say(*WELL)
+
+    def build(architecture: str) -> Path:
+        if not (fake.root / "built").exists():
+            time.sleep(fake.board().limits.boot + 0.5)
+            (fake.root / "built").touch()
+        return fake.root / "programs"
+
+    monkeypatch.setattr(guests, "build_for_boards", build)
+    assert carry_out(fake, tmp_path / "run").verdict.reason_code == "ok"
+
+
 def test_hostile_words_of_a_scenario_reach_no_shell(fake: FakeBoard, tmp_path: Path) -> None:
     fake.say(*WELL)
     hostile = f"$(touch {tmp_path}/pwned); `touch {tmp_path}/pwned` '\" & | > {tmp_path}/pwned"
     carry_out(fake, tmp_path / "run", scenario=SCENARIO | {"description": hostile,
-              "injectors": [{"kind": "stress-ng", "args": ["--vm", hostile]}]})
+              "injectors": [{"kind": "failslab", "scope": {"thread": hostile}}]})
     assert "pwned" not in fake.argv and not list(tmp_path.rglob("pwned"))
     assert hostile in json.dumps(json.loads((fake.root / "request").read_text()), ensure_ascii=False).replace('\\"', '"'), "it went through stdin"
 
@@ -158,6 +177,15 @@ def test_a_board_that_resets_itself(fake: FakeBoard, tmp_path: Path, records: li
     assert "--restore" in fake.calls[-1] and left(tmp_path / "run") == "as found" and run.restored is True
 
 
+def test_a_late_job_and_a_kernel_that_answers_nothing(fake: FakeBoard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was asked for evidence again and again, and its silence never noticed."""
+    fake.silence_s = 1.5
+    fake.say(*LATE)
+    monkeypatch.setattr(boards.BoardRun, "sysrq", lambda self, keys: False)
+    run = carry_out(fake, tmp_path / "run")
+    assert (run.status.value, run.jobs.hung) == ("fail", 1) and left(tmp_path / "run") == "as found"
+
+
 def test_an_agent_that_died_is_no_machine_that_hangs(fake: FakeBoard, tmp_path: Path) -> None:
     """Nobody waits until the machine counts as silent."""
     fake.silence_s = 10000
@@ -210,6 +238,48 @@ def test_a_board_that_stays_away_is_taken_out(fake: FakeBoard, tmp_path: Path) -
     assert carry_out(fake, tmp_path / "again").verdict.reason_code == "infrastructure"
 
 
+def test_a_kernel_is_booted_and_the_one_before_put_back(fake: FakeBoard, tmp_path: Path) -> None:
+    fake.say(*WELL)
+    kernels = fake.kernels(stock="6.1", other="6.9")
+    run = carry_out(fake, tmp_path / "run", kernel="other", kernels=kernels)
+    assert run.verdict.reason_code == "ok" and run.environment.kernel.release == "6.9"
+    assert fake.booted == ["6.9", "6.1"] and left(tmp_path / "run") == "as found"
+    assert carry_out(fake, tmp_path / "again", kernel="stock", kernels=kernels).verdict.reason_code == "ok"
+    assert fake.booted == ["6.9", "6.1", "6.1"], "booted anew for the run, and there is nothing to put back"
+
+
+def test_the_kernel_of_a_killed_harness_is_put_back_later(fake: FakeBoard, tmp_path: Path) -> None:
+    fake.say(*WELL)
+    service.note_own_kernel("fake", "stock")
+    (fake.root / "release").write_text("6.9\n")
+    kernels = fake.kernels(stock="6.1", other="6.9")
+    BoardSite(fake.board(kernels=kernels)).check()
+    assert not (fake.root / "booted").exists(), "a look turns nothing"
+    run = carry_out(fake, tmp_path / "run", kernels=kernels)
+    assert run.verdict.reason_code == "ok" and fake.booted == ["6.1"] and service.own_kernel("fake") is None
+
+
+def test_a_kernel_that_nobody_knows_is_not_put_back_and_that_is_said(fake: FakeBoard, tmp_path: Path) -> None:
+    fake.say(*WELL)
+    carry_out(fake, tmp_path / "run", kernel="other", kernels=fake.kernels(other="6.9"))
+    assert fake.booted == ["6.9"] and "release 6.1, with which it was found" in left(tmp_path / "run")
+
+
+def test_a_kernel_that_does_not_come_back_takes_the_board_out(fake: FakeBoard, tmp_path: Path) -> None:
+    fake.say(*WELL)
+    kernels = fake.kernels(stock="6.1", other="6.9")
+    kernels["stock"]["boot"] = [["/bin/false"]]
+    run = carry_out(fake, tmp_path / "run", kernel="other", kernels=kernels)
+    assert run.jobs.completed == 2 and "taken out" in left(tmp_path / "run") and "kernel stock" in (service.why_out("fake") or "")
+
+
+def test_another_kernel_than_wanted_is_no_run(fake: FakeBoard, tmp_path: Path) -> None:
+    kernels = fake.kernels(stock="6.1", other="6.9")
+    kernels["other"]["release"] = "6.10"
+    run = carry_out(fake, tmp_path / "run", kernel="other", kernels=kernels)
+    assert run.verdict.reason_code == "infrastructure" and "6.9 runs" in run.verdict.reasons[0] and run.jobs.submitted == 0
+
+
 def test_one_run_at_a_time_on_a_board(fake: FakeBoard, tmp_path: Path) -> None:
     with service.in_use("fake"), pytest.raises(InfrastructureError, match="in use"):
         carry_out(fake, tmp_path / "run")
@@ -240,6 +310,56 @@ def test_the_real_ssh_takes_our_options() -> None:
     """`ssh -G` reads them and connects to nobody."""
     from drmsqueeze.machines import board_file
     link = SshLink(board_file.parse('{"schema": "drmsqueeze.board/1", "name": "x", "ssh": {"host": "h.invalid", "known_hosts": "k"}}', "x"))
-    done = subprocess.run(["/usr/bin/ssh", "-G", *link.argv(["true"])[1:]], capture_output=True, text=True)
+    done = subprocess.run(["/usr/bin/ssh", "-G", *link.argv(["true"])[len(UNTIL_WE_DIE) + 1:]], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "stricthostkeychecking true" in done.stdout and "batchmode yes" in done.stdout and "forwardagent no" in done.stdout
+
+
+def test_a_run_that_is_stopped_leaves_the_board_as_it_was(fake: FakeBoard, tmp_path: Path) -> None:
+    """And what was known is kept: the job that ended has its fate, the other is lost, whatever had witnessed a hang."""
+    fake.say(*LATE)
+    fake.set("turned")
+
+    def watch(machine: boards.BoardRun, journal: Any) -> None:
+        if journal.intents == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        carry_out(fake, tmp_path / "run", watch)
+    assert not (fake.root / "run" / "work").exists() and not (fake.root / "run" / "state").exists()
+    assert unfinished.is_unfinished(tmp_path / "run") and service.why_out("fake") is None
+    unfinished.finish(tmp_path / "run")
+    run = judge(tmp_path / "run")
+    assert (run.verdict.reason_code, run.jobs.completed, run.jobs.lost, run.environment.machine) == ("harness-killed", 1, 1, "board fake")
+    assert not unfinished.is_unfinished(tmp_path / "run")
+
+
+@pytest.mark.parametrize("place", ["records", "log"])
+def test_a_disk_that_is_full_is_no_fault_of_the_board(fake: FakeBoard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    fake.say(*WELL)
+    fake.set("turned")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    if place == "records":
+        monkeypatch.setattr(received, "write_whole", full)
+    else:
+        monkeypatch.setattr(on_board.OnBoard, "log", full)
+    with pytest.raises(OSError, match="No space left"):
+        carry_out(fake, tmp_path / "run")
+    assert service.why_out("fake") is None and not (fake.root / "run" / "state").exists()
+
+
+def test_no_ssh_outlives_a_harness_that_is_killed(fake: FakeBoard) -> None:
+    """Or it would keep the connection, or the console, from the harness that goes on."""
+    def alive() -> bool:
+        return subprocess.run(["pgrep", "-f", f"^sleep {for_s}$"], capture_output=True).returncode == 0
+
+    for_s = f"{os.getpid()}.5"
+    code = "import subprocess, sys, time; subprocess.Popen(sys.argv[1:]); time.sleep(1000)"
+    harness = subprocess.Popen([sys.executable, "-c", code, *SshLink(fake.board()).argv(["sleep", for_s])])
+    assert wait(alive, 20)
+    harness.kill()
+    harness.wait()
+    assert wait(lambda: not alive(), 20)

@@ -201,6 +201,20 @@ def test_what_is_no_bundle_is_said_so(tmp_path: Path) -> None:
         bundle.unpack(hostile(tmp_path / "y", (member("a/b"), b"x")), tmp_path / "out2")
 
 
+def test_a_header_that_fills_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """tarfile reads the headers of a name whole."""
+    monkeypatch.setattr(bundle, "LARGEST_BUNDLE", 1 << 20)
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        archive.addfile(tarfile.TarInfo("x/facts.json"))
+        member = tarfile.TarInfo("x/y")
+        member.pax_headers = {"comment": "a" * (4 << 20)}
+        archive.addfile(member)
+    (tmp_path / "b.tar.zst").write_bytes(zstandard.compress(packed.getvalue()))
+    with pytest.raises(UsageError, match="more or larger"):
+        bundle.unpack(tmp_path / "b.tar.zst", tmp_path / "into")
+
+
 def test_a_bundle_that_fills_disks_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bundle, "LARGEST_BUNDLE", 1000)
     with pytest.raises(UsageError, match="more or larger"):

@@ -18,7 +18,7 @@ from drmsqueeze.scenario import load
 from test_ring_and_journal import Writer
 
 CONFIGS = Path(__file__).parents[2] / "configs"
-COMMAND = ("qemu", "-kernel", "@kernel@", "-chardev", "file,id=console,path=@console@", "-icount", "shift=3,rr=record,rrfile=@log@")
+COMMAND = ("qemu-system-x86_64", "-kernel", "@kernel@", "-chardev", "file,id=console,path=@console@", "-icount", "shift=3,rr=record,rrfile=@log@")
 
 
 def _sha256(data: bytes) -> str:
@@ -53,7 +53,7 @@ def _differences(run: Path) -> list[str]:
 def test_a_replay_has_the_recording_s_command_line_with_other_places() -> None:
     named = {"kernel": Path("/k/bzImage"), "console": Path("/s/a,b"), "log": Path("/s/log.bin")}
     assert exact.replay_command(COMMAND, named) == [
-        "qemu", "-kernel", "/k/bzImage", "-chardev", "file,id=console,path=/s/a,,b", "-icount", "shift=3,rr=replay,rrfile=/s/log.bin"]
+        "qemu-system-x86_64", "-kernel", "/k/bzImage", "-chardev", "file,id=console,path=/s/a,,b", "-icount", "shift=3,rr=replay,rrfile=/s/log.bin"]
 
 
 def test_nothing_differs_where_all_is_as_it_was(run: Path) -> None:
@@ -79,6 +79,29 @@ def test_another_request_and_another_qemu_are_refused(run: Path, monkeypatch: py
     monkeypatch.setattr(exact, "qemu_version", lambda: "QEMU emulator version 0.1")
     other_qemu, other_request = _differences(run)
     assert "0.1" in other_qemu and "request.json" in other_request
+
+
+@pytest.mark.parametrize("strange", [
+    ("/bin/sh", "-c", "touch pwned"), ("sh",), (), (*COMMAND, "-incoming", "exec:touch pwned"), (*COMMAND, "-drive", "file=/etc/passwd"),
+    (*COMMAND, "-chardev", "file,id=x,path=/etc/passwd"), (*COMMAND, "-netdev", "tap,script=x"), (*COMMAND, "-device", "loader,file=x"),
+    (*COMMAND, "-machine", "pc,dumpdtb=x"), (*COMMAND, "-object"), (*COMMAND, "-kernel", "x"), (*COMMAND, "-device", "ivshmem-plain,memdev=ring,x=y"),
+])
+def test_a_stranger_s_recording_runs_nothing_else(run: Path, strange: tuple[str, ...]) -> None:
+    path = exact.directory_of(run) / "recording.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"command": strange}))
+    with pytest.raises(UsageError, match="/command: found"):
+        exact.load(run)
+
+
+@pytest.mark.parametrize("members", [{"files": {"kernel": {"path": "../../x", "sha256": ""}}}, {"files": {"kernel": {"path": "/x", "sha256": ""}}},
+                                     {"symbols": {"vmlinux": {"path": "x\ny"}, "kernel": "", "modules": {}}},
+                                     {"symbols": {"vmlinux": {}, "kernel": "..", "modules": {}}},
+                                     {"symbols": {"vmlinux": {}, "kernel": "", "modules": {"a b": {"path": "x"}}}}])
+def test_a_stranger_s_recording_names_files_of_the_cache_only(run: Path, members: dict[str, Any]) -> None:
+    path = exact.directory_of(run) / "recording.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | members))
+    with pytest.raises(UsageError, match="in the cache"):
+        exact.load(run)
 
 
 def test_a_run_that_was_not_recorded_is_refused(tmp_path: Path) -> None:

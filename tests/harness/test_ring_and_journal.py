@@ -2,6 +2,7 @@
 """The ring's reading side and the journal, fed with records as an agent writes them."""
 
 import json
+import os
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from drmsqueeze import ring as rings
 from drmsqueeze.errors import UsageError
 from drmsqueeze.journal import Journal
+from drmsqueeze.machines import received
 from drmsqueeze.ring import CAPACITY, RECORDS_OFFSET, EndFlag, Kind, Record, Ring
 
 RECORD = struct.Struct("<QQHHIQqqq72s")
@@ -82,6 +84,36 @@ def test_records_come_in_order_and_are_consumed(ring: Ring, writer: Writer, tmp_
     assert [record.job for record in ring.read()] == [1, 2, 3]
     assert not list(ring.read())
     assert struct.unpack_from("<Q", (tmp_path / "ring").read_bytes(), 56) == (3,)
+
+
+def test_what_is_given_out_is_on_the_disk_before(tmp_path: Path) -> None:
+    """A harness that is killed between two records loses none that it has given room back for."""
+    ring = Ring(tmp_path / "ring", {}, kept=tmp_path / received.FILE)
+    writer = Writer(tmp_path / "ring")
+    for job in (1, 2):
+        writer.write(Kind.INTENT, job=job)
+    reading = ring.read()
+    assert next(reading).job == 1
+    assert [record.job for record in received.stored(tmp_path)] == [1]
+    assert [record.job for record in reading] == [2]
+    ring.close()
+    with (tmp_path / received.FILE).open("ab") as file:
+        file.write(b"half a record")
+    assert [record.job for record in received.stored(tmp_path)] == [1, 2]
+
+
+def test_memory_of_a_killed_process_is_given_back_a_day_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    prefix = f"drmsqueeze-test-{os.getpid()}-"
+    with rings.scratch_in_memory(prefix) as used:
+        left, fresh = Path(used + "-left"), Path(used + "-fresh")
+        left.mkdir()
+        fresh.mkdir()
+        for directory in (left, Path(used)):
+            os.utime(directory, (0, 0))
+        with rings.scratch_in_memory(prefix):
+            assert Path(used).exists() and fresh.exists() and not left.exists()
+        fresh.rmdir()
+    assert not Path(used).exists()
 
 
 def test_an_unpublished_record_holds_back_the_rest_until_the_end(ring: Ring, writer: Writer) -> None:

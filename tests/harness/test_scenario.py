@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 import copy
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -120,3 +121,41 @@ def test_only_a_model_with_a_firmware_has_a_policy_without_memory() -> None:
         scenario.parse(changed(target=csf | {"model": "mali-jm"}), "f.json")
     with pytest.raises(UsageError, match="oom_null"):
         scenario.parse(changed(target=csf | {"oom_null": "never"}), "f.json")
+
+
+@pytest.mark.parametrize("words, place", [
+    ({"args": ["--vm", "1", "--exec", "1"]}, "/args/2"), ({"args": ["--log-file", "x"]}, "/args/0"), ({"args": ["-m", "1"]}, "/args/0"),
+    ({"args": ["--vm=/dev/mem"]}, "/args/0"), ({"args": ["--vm", "../x"]}, "/args/1"), ({"args": ["--vm-madvise", "hwpoison"]}, "/args/0"),
+    ({"args": ["--cpu-online", "1"]}, "/args/0"), ({"args": ["--vm-by", "1"]}, "/args/0"), ({"args": ["--vm\n", "1"]}, "/args/0"),
+    ({"stressors": [{"name": "vm", "options": ["--module-name", "x"]}]}, "/stressors/0/options/0"),
+    ({"stressors": [{"name": "swap"}]}, "/stressors/0/name"), ({"stressors": [{"name": "vm\n"}]}, "/stressors/0/name"),
+    ({"job_file": "vm 1\nexec 1"}, "/job_file"), ({"job_file": "vm 1 --exec"}, "/job_file"),
+    ({"job_file": "# " + 4094 * "a" + "exec 1"}, "/job_file"),
+])
+def test_stress_ng_runs_no_program_and_turns_no_knob(words: dict[str, Any], place: str) -> None:
+    with pytest.raises(UsageError, match=f"f.json: /injectors/0{place}: found .*; expected"):
+        scenario.parse(changed(injectors=[{"kind": "stress-ng"} | words]), "f.json")
+
+
+@pytest.mark.parametrize("words", [{"args": ["--vm", "2", "--vm-bytes=50%", "--verify"]}, {"job_file": "run parallel\n# two\nvm 2\nvm-keep\n"},
+                                   {"stressors": [{"name": "vm", "options": ["--vm-method", "zero-one"]}]}])
+def test_stress_ng_loads(words: dict[str, Any]) -> None:
+    scenario.parse(changed(injectors=[{"kind": "stress-ng"} | words]), "f.json")
+
+
+def test_the_agent_knows_the_same_words_of_stress_ng() -> None:
+    source = (TOP / "injectors" / "stress_ng_options.cc").read_text()
+    table = source[source.index("kAllowed =") : source.index(";", source.index("kAllowed ="))]
+    assert "".join(re.findall('"([^"]*)"', table)).split() == scenario.rule_at("#/$defs/stress-ng-option")["enum"]
+    names = scenario.rule_at("#/$defs/stress-ng")["properties"]["stressors"]["items"]["properties"]["name"]["enum"]
+    assert set(names) < set(scenario.rule_at("#/$defs/stress-ng-option")["enum"])
+
+
+@pytest.mark.parametrize("members", [{"name": "x\n"}, {"injectors": [{"kind": "fail-function", "function": "f\n"}]},
+                                     {"injectors": [{"kind": "fail-function", "function": "../f"}]},
+                                     {"injectors": [{"kind": "failslab", "caches": ["../x"]}]},
+                                     {"injectors": [{"kind": "failslab", "scope": {"module": "../x"}}]},
+                                     {"target": {"driver": "panfrost", "model": "../x"}}, {"target": {"driver": "../x"}}])
+def test_names_that_become_paths_are_names(members: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="; expected"):
+        scenario.parse(changed(**members), "f.json")

@@ -5,6 +5,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from drmsqueeze_results.comparison_model import Comparison
 from drmsqueeze_results.model import Outcome, Run
 from drmsqueeze_results.outcomes import load_run
 
-from drmsqueeze import plan, pytest_plugin, scenario, schedule
+from drmsqueeze import plan, run_items, scenario, schedule
 
 TEMPLATE = json.loads((Path(__file__).parents[1] / "data" / "run-completed.json").read_text())
 ONE = scenario.parse(json.dumps({
@@ -222,10 +223,10 @@ def test_repeats_become_items_of_the_session(tmp_path: Path, monkeypatch: pytest
         assert fate
         write_run(directory, planned, kernel, fate)
 
-    monkeypatch.setattr(pytest_plugin, "execute", execute)
-    monkeypatch.setattr(pytest_plugin, "judge", load_run)
+    monkeypatch.setattr(run_items, "execute", execute)
+    monkeypatch.setattr(run_items, "conclude", lambda directory: SimpleNamespace(run=load_run(directory), chains=(), blocked=()))
     junit = tmp_path / "junit.xml"
-    status = pytest.main(["-p", "drmsqueeze.pytest_plugin", "-p", "no:terminal", "-p", "no:cacheprovider", "-c", "/dev/null",
+    status = pytest.main(["-p", "drmsqueeze.pytest_plugin", "-p", "no:terminal", "-p", "no:labgrid", "-p", "no:cacheprovider", "-c", "/dev/null",
                           f"--rootdir={tmp_path}", f"--junitxml={junit}", str(tmp_path / "plan.json")])
     assert status == pytest.ExitCode.TESTS_FAILED
     assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == [f"{index:04d}" for index in range(6)]

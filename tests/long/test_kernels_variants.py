@@ -19,14 +19,17 @@ ARMS = [("lab", flags) for flags in FLAGS] + [("lab-6.1", flags) for flags in FL
 HEAP: dict[str, Any] = json.loads((TOP / "configs" / "panfrost-heap.json").read_text())
 
 
-@pytest.mark.parametrize(("base", "flags"), ARMS)
-def test_flags_and_repairs_apply_in_either_order(base: str, flags: str, tmp_path: Path) -> None:
-    place = modules.MODELLED_DRIVERS["panfrost"]
+PAIRS = [(base, "panfrost", f"panfrost-{flags}", "panfrost-errfix") for base, flags in ARMS] + [("lab", "lima", "lima-nowait", "lima-bounded")]
+
+
+@pytest.mark.parametrize(("base", "driver", "one", "other"), PAIRS)
+def test_two_variants_apply_in_either_order(base: str, driver: str, one: str, other: str, tmp_path: Path) -> None:
+    place = modules.MODELLED_DRIVERS[driver]
     made = []
-    for order in ("{0}+panfrost-{1}+panfrost-errfix", "{0}+panfrost-errfix+panfrost-{1}"):
+    for order in (f"{base}+{one}+{other}", f"{base}+{other}+{one}"):
         tree = tmp_path / str(len(made))
         shutil.copytree(kernels.lab_kernel(base).path / "source" / place, tree / place)
-        for variant in kernels.KernelSpec.parse(order.format(base, flags)).variants:
+        for variant in kernels.KernelSpec.parse(order).variants:
             modules.patch_driver(tree, variant)
         made.append({path.name: cache.file_digest(path) for path in (tree / place).glob("*.[ch]")})
     assert made[0] == made[1]

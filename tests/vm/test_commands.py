@@ -3,6 +3,7 @@
 
 import json
 import subprocess
+import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,10 @@ def test_run(small: Path, tmp_path: Path) -> None:
     assert json.loads((tmp_path / "out/summary.json").read_text())["exit_code"] == 0
     again = drmsqueeze("run", tmp_path / "out/small/0000/scenario.json", "--runs", 1, "--out", tmp_path / "again")
     assert again.returncode == 0, "a run's scenario.json is a scenario: " + again.stderr
-    assert drmsqueeze("report", tmp_path / "out").returncode == 0
+    assert drmsqueeze("report", tmp_path / "out", "--junit", tmp_path / "again.xml").returncode == 0
+    tests = [[(case.get("classname"), case.get("name")) for case in ET.parse(file).iter("testcase")]
+             for file in (tmp_path / "out/junit.xml", tmp_path / "again.xml")]
+    assert tests[0] == tests[1] and len(tests[0]) == 2, "one test has one name, when it is run and when it is reported on"
 
 
 def test_suite(tmp_path: Path) -> None:
@@ -47,6 +51,20 @@ def test_suite(tmp_path: Path) -> None:
     assert done.returncode == 0 and not unlike, f"{unlike}\n{done.stdout}"
     for path in suite:
         assert json.loads(path.read_text())["name"] in done.stdout
+
+
+def test_scenarios_as_tests_of_pytest(small: Path, tmp_path: Path) -> None:
+    """Two workers, one lab; in JUnit as in the directory that `report` takes."""
+    small.write_text(json.dumps(SMALL | {"levels": [1.0], "runs": 1, "model_faults": [{"fault": "corrupt_write", "value": 1}]}))
+    done = drmsqueeze("pytest", "configs/suite", small, "-k", "bo-churn-vgem.json or small.json", "--machine", "vm", "-n", 2, "-p", "no:cacheprovider",
+                      "--drmsqueeze-out", tmp_path / "out", "--junitxml", tmp_path / "junit.xml")
+    assert done.returncode == 1 and "1 failed, 1 passed" in done.stdout, done.stdout + done.stderr
+    junit = (tmp_path / "junit.xml").read_text()
+    assert "unexpected-outcome: corrupted: " in junit and f"evidence: {tmp_path}/out/small/0000" in junit and 'failures="1"' in junit, junit
+    assert fates(tmp_path / "out/bo-churn-vgem/0000/run.json") == {"completed": 200}
+    told = drmsqueeze("report", tmp_path / "out", "--ktap", "-")
+    assert [line.split(" # ")[0] for line in told.stdout.splitlines() if line.strip().startswith(("ok ", "not ok "))] == [
+        "  ok 1 0000[lab,level=1]", "ok 1 bo-churn-vgem", "  not ok 1 0000[lab,level=1]", "not ok 2 small"], told.stdout
 
 
 def test_compare(small: Path, tmp_path: Path) -> None:
