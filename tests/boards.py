@@ -52,9 +52,7 @@ class BoardLab:
     def by_labgrid(self) -> "BoardLab":
         """The same board, as a target of a labgrid environment."""
         other = BoardLab(self.stand_in)
-        site = sites.board(str(labgrid_environment(self.stand_in)))
-        assert site
-        other.site = site
+        other.site = sites.kept(str(labgrid_environment(self.stand_in)))
         return other
 
     def run(self, directory: Path, *, at_intents: tuple[int, Callable[[int], None]] | None = None,

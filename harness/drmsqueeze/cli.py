@@ -50,7 +50,7 @@ from drmsqueeze import (
 from drmsqueeze.campaign import command as campaign_command
 from drmsqueeze.errors import DrmsqueezeError, InfrastructureError, UsageError
 from drmsqueeze.machines import service, sites, vm
-from drmsqueeze.machines.board import BoardSite
+from drmsqueeze.machines.machine import Site
 from drmsqueeze.results_data import new_directory
 
 # From best to worst: the exit code of many runs is that of the worst.
@@ -78,10 +78,7 @@ class _Progress:
 
 def _prepare_lab(plans: Sequence[plan.Plan], lab: execute.Lab) -> int:
     """Build what the plans need in the VM, say what kind of machine that is, and return how many runs go side by side."""
-    arms = [(kernel, one.scenario) for one in plans for kernel in one.arms.values()]
-    for kernel, one_scenario in arms:
-        execute.refuse_unsuitable(kernel, one_scenario)
-    for kernel, _ in arms:
+    for kernel in dict.fromkeys(kernel for one in plans for kernel in one.arms.values()):
         lab.guest(kernel)
     machine = lab.accelerator
     progress.say(f"machine: vm on {machine.name}, {machine.time_scale:g} times slower than this host")
@@ -96,20 +93,17 @@ def _prepare_lab(plans: Sequence[plan.Plan], lab: execute.Lab) -> int:
     return at_once.guests if at_once else 1
 
 
-def _prepare_board(plans: Sequence[plan.Plan], board: BoardSite) -> int:
-    """Refuse what cannot be run on this board before anything is."""
-    for one in plans:
-        board.suited(one.scenario)
-        for kernel in one.arms.values():
-            board.refuse_kernel(kernel)
-    progress.say(f"machine: {board.name}")
-    return 1
-
-
-def carry_out(plan_files: Sequence[Path], site: execute.Lab | BoardSite, junit: Path, title: str) -> None:
+def carry_out(plan_files: Sequence[Path], site: Site, junit: Path, title: str) -> None:
     """Carry out plans under pytest, with progress. Outcomes are in the run directories afterwards."""
     plans = [plan.Plan.load(path) for path in plan_files]
-    at_once = _prepare_board(plans, site) if isinstance(site, BoardSite) else _prepare_lab(plans, site)
+    for one in plans:
+        for kernel in one.arms.values():
+            site.refuse(kernel, one.scenario)
+    if isinstance(site, execute.Lab):
+        at_once = _prepare_lab(plans, site)
+    else:
+        progress.say(f"machine: {site.name}")
+        at_once = 1
 
     class Session:
         def pytest_configure(self, config: pytest.Config) -> None:
@@ -167,17 +161,14 @@ def _do_run(args: argparse.Namespace) -> int:
     names = [one.name for one in scenarios]
     if len(set(names)) != len(names):
         raise UsageError("two of these scenarios have the same name: " + ", ".join(names))
-    board = sites.board(args.machine)
+    site = sites.site(args.machine)
     kernel = args.kernel or sites.default_kernel(args.machine)
-    if board and args.record:
-        raise UsageError("--record is QEMU's: a board cannot be recorded")
     for one in scenarios:
-        if board:
-            board.suited(one)
-            board.refuse_kernel(kernel)
-        else:
-            execute.refuse_unsuitable(kernel, one)
+        site.refuse(kernel, one)
     if args.record:
+        if not isinstance(site, execute.Lab):
+            raise UsageError("--record is QEMU's: a board cannot be recorded")
+        site.record = True
         for one in scenarios:
             for line in exact.restrictions(one):
                 progress.say(line)
@@ -187,7 +178,7 @@ def _do_run(args: argparse.Namespace) -> int:
         path = directory / one.name / "plan.json"
         plan.make("run", one, [kernel], args.runs, args.seed).write(path)
         plan_files.append(path)
-    carry_out(plan_files, board or execute.Lab(record=args.record), directory / "junit.xml", "runs")
+    carry_out(plan_files, site, directory / "junit.xml", "runs")
     return _conclude_runs(directory, plan_files)
 
 
@@ -321,9 +312,9 @@ def _do_minimize(args: argparse.Namespace) -> int:
     """Make a scenario smaller while something still shows; the same command takes an interrupted search up again."""
     kernel = kernels.KernelSpec.parse(args.kernel).name
     planned = minimize.Plan(scenario.load(args.config), minimize.Until.parse(args.until), kernel, args.trials, args.max_runs)
-    execute.refuse_unsuitable(kernel, planned.scenario)
-    directory = args.out if args.out and minimize.resumable(args.out, planned) else new_directory(args.out, "minimize")
     lab = execute.Lab()
+    lab.refuse(kernel, planned.scenario)
+    directory = args.out if args.out and minimize.resumable(args.out, planned) else new_directory(args.out, "minimize")
     lab.guest(kernel)
     progress.say(f"machine: vm on {lab.accelerator.name}; what is found is in {directory / minimize.MINIMAL} at any time")
 

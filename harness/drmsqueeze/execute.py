@@ -8,13 +8,11 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from drmsqueeze import kernels, targets, unfinished
-from drmsqueeze.errors import UsageError
+from drmsqueeze import unfinished
 from drmsqueeze.journal import Journal
 from drmsqueeze.lab import Lab as Lab
 from drmsqueeze.limits import Limits
 from drmsqueeze.machines.machine import Machine, NotUp, Site, Task, UnderWay
-from drmsqueeze.modules import SHIMMED_DRIVERS
 from drmsqueeze.plan import PlannedRun
 from drmsqueeze.scenario import Scenario
 
@@ -27,23 +25,6 @@ POWER_OFF_S = 20.0
 EVIDENCE_KEYS = "wdm"
 
 Watcher = Callable[[Any, Journal], None]
-
-
-def refuse_unsuitable(kernel: str, scenario: Scenario) -> None:
-    """Raises UsageError where a kernel is a bare image and the scenario needs modules that would have to be built against it."""
-    spec = kernels.KernelSpec.parse(kernel)
-    user = kernels.bases()[spec.base].user
-    if not user or not user.bare:
-        return
-    target = scenario["target"]
-    kinds = [stressor["kind"] for stressor in scenario["stressors"]]
-    reasons = [f"the GPU model {model}, whose registers the driver must be built to reach" for name, model in target.items() if name == "model"]
-    reasons += [f"the driver {name} behind a shim" for name in targets.drivers_of(target) if name in SHIMMED_DRIVERS]
-    reasons += [f"the trap {trap['trap']}" for trap in scenario["traps"]]
-    reasons += [f"the probe {name}" for name in targets.probes(scenario["injectors"], kinds) if name not in targets.ONLOOKERS]
-    if reasons:
-        raise UsageError(f"kernel `{kernel}` is a bare bzImage, and {scenario.name} needs {' and '.join(reasons)}: add the kernel's source tree "
-                         "(lab add NAME --source) or its build tree (--build) instead")
 
 
 def time_limit_s(document: dict[str, Any], time_scale: float) -> float:

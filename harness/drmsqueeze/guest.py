@@ -38,19 +38,20 @@ def build_programs(kernel: LabKernel) -> Path:
     """
 
     def build(path: Path) -> None:
-        _compile(path, kernel, "target", "building the agent", 40, PROGRAMS, ["-DDRMSQUEEZE_BENCH=ON"])
+        _compile(path, kernel, "target", "building the agent", PROGRAMS, ["-DDRMSQUEEZE_BENCH=ON"])
         for program in PROGRAMS:
             progress.run_logged(["strip", path / program], path / "build.log")
 
     return cache.get("programs", _compile_inputs(kernel, *CPP_INPUTS), build)
 
 
-def _compile(path: Path, kernel: LabKernel, tree: str, what: str, steps: int, programs: Sequence[str], options: Sequence[str]) -> None:
+def _compile(path: Path, kernel: LabKernel, tree: str, what: str, programs: Sequence[str], options: Sequence[str]) -> None:
     """Build programs in a tree below build/, and put them with the log into a directory."""
     place, log = TOP / "build" / tree, path / "build.log"
+    progress.run_logged(["cmake", "-S", TOP, "-B", place, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release", "-DDRMSQUEEZE_TESTS=OFF",
+                         f"-DDRMSQUEEZE_UAPI_DIR={kernel.uapi}", *options], log)
+    steps = len(subprocess.run(["cmake", "--build", place, "--", "-n"], capture_output=True, text=True).stdout.splitlines())
     with progress.step(what, steps) as shown:
-        progress.run_logged(["cmake", "-S", TOP, "-B", place, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release", "-DDRMSQUEEZE_TESTS=OFF",
-                             f"-DDRMSQUEEZE_UAPI_DIR={kernel.uapi}", *options], log)
         progress.run_logged(["cmake", "--build", place], log, shown)
     for program in programs:
         if not (place / program).is_file():
@@ -76,7 +77,7 @@ def build_for_boards(architecture: str) -> Path:
     kernel = lab_kernel()
 
     def build(path: Path) -> None:
-        _compile(path, kernel, f"board-{architecture}", f"building the agent for boards ({architecture})", 170, [AGENT],
+        _compile(path, kernel, f"board-{architecture}", f"building the agent for boards ({architecture})", [AGENT],
                  ["-DDRMSQUEEZE_STATIC=ON", "-DDRMSQUEEZE_BENCH=OFF", *TOOLCHAINS[architecture]])
 
     return cache.get("board-programs", _compile_inputs(kernel, *CPP_INPUTS, TOP / "cmake") | {"architecture": architecture}, build)

@@ -11,12 +11,14 @@ from typing import Any
 
 from drmsqueeze import cache, exact, kernels, targets
 from drmsqueeze import guest as guests
+from drmsqueeze.errors import UsageError
 from drmsqueeze.guest import Guest
 from drmsqueeze.journal import Journal
 from drmsqueeze.machines import received
 from drmsqueeze.machines.machine import Task, UnderWay
 from drmsqueeze.machines.speed import Accelerator, AtOnce, at_once, choose_accelerator, slowdown
 from drmsqueeze.machines.vm import BOOT_TIMEOUT_S, Hardware, Vm
+from drmsqueeze.modules import SHIMMED_DRIVERS
 from drmsqueeze.ring import Ring, scratch_in_memory
 from drmsqueeze.scenario import Scenario
 from drmsqueeze.snapshots import Snapshots
@@ -92,6 +94,24 @@ class Lab:
 
     def suited(self, scenario: Scenario) -> Scenario:
         return scenario
+
+    def refuse_kernel(self, kernel: str) -> None:
+        kernels.KernelSpec.parse(kernel)
+
+    def refuse(self, kernel: str, scenario: Scenario) -> None:
+        """A kernel that is a bare image has none of the modules that would have to be built against it."""
+        user = kernels.bases()[kernels.KernelSpec.parse(kernel).base].user
+        if not user or not user.bare:
+            return
+        target = scenario["target"]
+        kinds = [stressor["kind"] for stressor in scenario["stressors"]]
+        reasons = [f"the GPU model {target['model']}, whose registers the driver must be built to reach"] if "model" in target else []
+        reasons += [f"the driver {name} behind a shim" for name in targets.drivers_of(target) if name in SHIMMED_DRIVERS]
+        reasons += [f"the trap {trap['trap']}" for trap in scenario["traps"]]
+        reasons += [f"the probe {name}" for name in targets.probes(scenario["injectors"], kinds) if name not in targets.ONLOOKERS]
+        if reasons:
+            raise UsageError(f"kernel `{kernel}` is a bare bzImage, and {scenario.name} needs {' and '.join(reasons)}: add the kernel's "
+                             "source tree (lab add NAME --source) or its build tree (--build) instead")
 
     @contextmanager
     def begin(self, task: Task, journal: Journal) -> Iterator[UnderWay]:

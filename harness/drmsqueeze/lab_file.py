@@ -9,10 +9,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from drmsqueeze import execute, kernels, plan
+from drmsqueeze import plan
 from drmsqueeze.errors import InfrastructureError, UsageError
 from drmsqueeze.machines import sites
-from drmsqueeze.machines.machine import Site
 from drmsqueeze.scenario import SCHEMA as SCENARIO_SCHEMA
 from drmsqueeze.scenario import Scenario, checked, fill, load as load_scenario, parse as parse_scenario, read_text, refuse
 
@@ -47,11 +46,6 @@ class LabFile:
     boards: tuple[LabBoard, ...]
 
 
-def site_of(machine: str) -> Site:
-    """The place that a machine names. Raises UsageError."""
-    return sites.board(machine) or execute.Lab()
-
-
 @lru_cache(maxsize=1)
 def rules() -> dict[str, Any]:
     return json.loads(SCHEMA.read_text())  # type: ignore[no-any-return]
@@ -83,13 +77,10 @@ def _board(entry: dict[str, Any], base: Path, place: str) -> LabBoard:
     asked = entry.get("kernels") or [sites.default_kernel(machine)]
     name, fault = entry["machine"], None
     try:
-        site = site_of(machine)
+        site = sites.site(machine)
         name = site.name
         for kernel in asked:
-            if hasattr(site, "refuse_kernel"):
-                site.refuse_kernel(kernel)
-            else:
-                kernels.KernelSpec.parse(kernel)
+            site.refuse_kernel(kernel)
     except UsageError as error:
         raise UsageError(f"{place}: {error}") from None
     except InfrastructureError as error:
@@ -119,17 +110,6 @@ def parse(text: str, file: Path) -> LabFile:
 def load(path: Path) -> LabFile:
     """Raises UsageError as `parse` does, and for a file that cannot be read."""
     return parse(read_text(path), path)
-
-
-def unfit(site: Site, kernel: str, scenario: Scenario) -> str | None:
-    """Why a scenario cannot be run there, as far as that is known before; None where nothing speaks against it."""
-    try:
-        site.suited(scenario)
-        if isinstance(site, execute.Lab):
-            execute.refuse_unsuitable(kernel, scenario)
-    except UsageError as error:
-        return str(error)
-    return None
 
 
 def planned(board: LabBoard, scenario: Scenario) -> Iterator[tuple[int, plan.PlannedRun]]:

@@ -174,6 +174,12 @@ class Night:
         finally:
             os.close(handle)
 
+    @property
+    def written(self) -> int:
+        """Bytes of what has happened: it grows with each event."""
+        path = self.directory / EVENTS
+        return path.stat().st_size if path.exists() else 0
+
     def events(self) -> list[dict[str, Any]]:
         """All that has happened; half a line, as a loss of power leaves it, is passed over."""
         path = self.directory / EVENTS
@@ -185,11 +191,11 @@ class Night:
                 continue
         return found
 
-    def state(self) -> State:
-        """From the events."""
+    def state(self, events: Iterable[Mapping[str, Any]] | None = None) -> State:
+        """From the events; all of them, where none are given."""
         state = State()
         by_directory: dict[str, Attempt] = {}
-        for event in self.events():
+        for event in self.events() if events is None else events:
             match event["event"]:
                 case "begun":
                     state.attempts.append(attempt := Attempt(event["cell"], event["directory"]))

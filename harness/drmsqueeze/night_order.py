@@ -16,6 +16,7 @@ from drmsqueeze_results.model import Status
 
 from drmsqueeze import lab_file
 from drmsqueeze.lab_file import LabBoard, LabFile
+from drmsqueeze.machines import sites
 from drmsqueeze.night import Cell, Skipped
 
 
@@ -42,10 +43,10 @@ def known(results: Path) -> Mapping[Place, Standing]:
 
 
 def _candidates(board: LabBoard, places: Mapping[Place, Standing]) -> Iterator[_Candidate | Skipped]:
-    site = lab_file.site_of(board.machine)
+    site = sites.site(board.machine)
     for kernel in board.kernels:
         for scenario in board.scenarios:
-            if reason := lab_file.unfit(site, kernel, scenario):
+            if reason := sites.unfit(site, kernel, scenario):
                 yield Skipped(board.name, kernel, scenario.name, reason)
                 continue
             for before, run in lab_file.planned(board, scenario):

@@ -11,8 +11,9 @@ from drmsqueeze_results.morning import Told, ToldBoard, ToldNight, write_morning
 from drmsqueeze_results.outcomes import consider
 from drmsqueeze_results.test_results import TestResult, of_run, run_name
 
-from drmsqueeze import lab_file, result_items
+from drmsqueeze import result_items
 from drmsqueeze.errors import DrmsqueezeError
+from drmsqueeze.machines import sites
 from drmsqueeze.machines.board import BoardSite
 from drmsqueeze.night import Night, NightBoard, Plan, State
 
@@ -50,7 +51,7 @@ def _board(board: NightBoard, state: State) -> ToldBoard:
     troubles += [f"it could not be put right after a run that was cut off: {event['reason']}"
                  for event in events if event["event"] == "not-restored"]
     try:
-        site = lab_file.site_of(board.machine)
+        site = sites.site(board.machine)
         out = site.why_out() if isinstance(site, BoardSite) else None
     except DrmsqueezeError as error:  # its file has changed since
         out = None

@@ -18,11 +18,12 @@ from drmsqueeze_results.documents import sync_tree
 from drmsqueeze_results.model import Run, Status
 from drmsqueeze_results.outcomes import judge
 
-from drmsqueeze import execute, lab_file, progress, timings, unfinished
+from drmsqueeze import execute, progress, timings, unfinished
 from drmsqueeze.errors import NO_ROOM, DrmsqueezeError
+from drmsqueeze.machines import sites
 from drmsqueeze.machines.board import BoardSite
 from drmsqueeze.machines.machine import Site
-from drmsqueeze.night import Attempt, Cell, Night, Plan, State
+from drmsqueeze.night import Attempt, Cell, Night, State
 
 DONE, STOPPED, FULL = 0, 5, 6
 """Exit codes: all was done that can be; told to stop; no room for results."""
@@ -50,7 +51,7 @@ class Worker:
         self._night, self._plan = night, night.plan()
         self._board = next(one for one in self._plan.boards if one.name == board)
         self._cells = {cell.index: cell for cell in self._plan.order if cell.board == board}
-        self._site: Site = lab_file.site_of(self._board.machine)
+        self._site: Site = sites.site(self._board.machine)
 
     def _judged(self, attempt: Attempt, took_s: float | None = None) -> Run:
         directory = self._night.runs / attempt.directory

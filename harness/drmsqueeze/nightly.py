@@ -139,6 +139,7 @@ class Crew:
         with_runs = {cell.board for cell in self._plan.order}
         self._watched = [_Watched(night, board.name, lock) for board in self._plan.boards if board.name in with_runs]
         self._told = len(night.events())
+        self._read = night.written
 
     def carry_out(self) -> None:
         """Until no board has anything left to do. Raises NoRoomForResults, and KeyboardInterrupt: boards are left as they were found."""
@@ -205,9 +206,12 @@ class Crew:
 
     def _tell(self) -> None:
         """A line for each run that has ended, and for a board that is left out."""
+        if self._night.written == self._read:
+            return
+        self._read = self._night.written
         events = self._night.events()
         cells = {cell.index: cell for cell in self._plan.order}
-        over = len(self._night.state().finished)
+        over = len(self._night.state(events).finished)
         for event in events[self._told:]:
             if event["event"] == "ended":
                 why = "" if event["status"] == "pass" else f", {event['code']}"

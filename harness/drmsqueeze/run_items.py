@@ -20,6 +20,7 @@ from drmsqueeze_results.test_results import as_data, of_run, run_name
 from drmsqueeze import plan, progress, scenario, side_by_side
 from drmsqueeze.errors import DrmsqueezeError
 from drmsqueeze.execute import execute
+from drmsqueeze.machines import sites
 from drmsqueeze.machines.machine import Site
 from drmsqueeze.plan import Plan, PlannedRun
 from drmsqueeze.result_items import ResultItem
@@ -168,7 +169,7 @@ class ScenarioFile(pytest.File):
                 kernel = planned.arms[run.arm]
                 name = run_name(run.directory, kernel, run.level, run.rate_hz, machine.name if len(machines.all) > 1 else None)
                 item = RunItem.from_parent(self, name=name, plan_of=planned, planned=run, machine=machine, place=place,
-                                           why_not=machine.why_not(one, kernel))
+                                           why_not=sites.unfit(machine.site, kernel, one))
                 if machine.alone:
                     item.add_marker(pytest.mark.xdist_group(machine.name))
                 yield item

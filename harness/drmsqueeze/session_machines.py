@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from drmsqueeze_results.test_results import machine_name
 
-from drmsqueeze import cache, execute, kernels, progress, results_data
+from drmsqueeze import cache, progress, results_data
 from drmsqueeze.errors import DrmsqueezeError, UsageError
-from drmsqueeze.execute import Lab
+from drmsqueeze.lab import Lab
 from drmsqueeze.machines import sites
 from drmsqueeze.machines.board import BoardSite
 from drmsqueeze.scenario import Scenario
@@ -52,16 +52,6 @@ class SessionMachine:
                 self._broken[kernel] = error
         if broken := self._broken[kernel]:
             raise broken
-
-    def why_not(self, one: Scenario, kernel: str) -> str | None:
-        """Why this scenario cannot be carried out here, by what is known of the machine; None where nothing speaks against it."""
-        try:
-            self.site.suited(one)
-            if isinstance(self.site, Lab):
-                execute.refuse_unsuitable(kernel, one)
-        except UsageError as error:
-            return str(error)
-        return None
 
     @contextmanager
     def used(self, kernel: str, one: Scenario) -> Iterator[int]:
@@ -137,17 +127,14 @@ class SessionMachines:
 MACHINES = pytest.StashKey[SessionMachines]()
 
 
-def _kernels_of(machine: str, site: BoardSite | None, wanted: Sequence[str]) -> list[str]:
+def _kernels_of(machine: str, site: Lab | BoardSite, wanted: Sequence[str]) -> list[str]:
     """Those of the kernels asked for that this machine has. Raises UsageError where it has none of them."""
     if not wanted:
         return [sites.default_kernel(machine)]
     known, complaints = [], []
     for kernel in wanted:
         try:
-            if site:
-                site.refuse_kernel(kernel)
-            else:
-                kernels.KernelSpec.parse(kernel)
+            site.refuse_kernel(kernel)
             known.append(kernel)
         except UsageError as error:
             complaints.append(str(error))
@@ -163,9 +150,8 @@ def choose(machines: Sequence[str], wanted: Sequence[str], out: Path | None, wor
     """
     found: list[SessionMachine] = []
     for machine in dict.fromkeys(machines or [sites.VM]):
-        site = sites.board(machine)
-        place: Lab | BoardSite = site or Lab()
-        found.append(SessionMachine(machine_name(place.name), place, _kernels_of(machine, site, list(dict.fromkeys(wanted))), workers))
+        site = sites.site(machine)
+        found.append(SessionMachine(machine_name(site.name), site, _kernels_of(machine, site, list(dict.fromkeys(wanted))), workers))
     names = [one.name for one in found]
     if twice := {name for name in names if names.count(name) > 1}:
         raise UsageError(f"two of these machines have one name: {', '.join(sorted(twice))}")

@@ -85,8 +85,7 @@ def with_options(fake: FakeBoard, file: str, **options: Any) -> str:
 
 
 def carry_out(file: str, directory: Path, kernel: str = "running", watch: Any = None) -> Any:
-    site = sites.board(file)
-    assert site
+    site = sites.kept(file)
     execution.execute(site, parse(json.dumps(SCENARIO), "fake"), PlannedRun(0, 0, 1.0, "a", 1), kernel, directory, watch)
     return judge(directory)
 
@@ -163,22 +162,22 @@ def test_a_switch_that_hangs_is_not_waited_for(fake: FakeBoard) -> None:
 ])
 def test_a_bad_environment_is_refused_with_the_place(fake: FakeBoard, change: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError) as error:
-        sites.board(environment(fake, **change))
+        sites.kept(environment(fake, **change))
     assert "lab.yaml" in str(error.value) and message in str(error.value)
 
 
 def test_targets_and_files_that_are_not_there(fake: FakeBoard, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match='found no "other"; expected one of: main'):
-        sites.board(f"{environment(fake)}:other")
-    assert sites.board(f"{environment(fake)}:main")
+        sites.kept(f"{environment(fake)}:other")
+    assert sites.kept(f"{environment(fake)}:main")
     with pytest.raises(UsageError, match="could not be found"):
-        sites.board(str(tmp_path / "none.yaml"))
+        sites.kept(str(tmp_path / "none.yaml"))
 
 
 def test_where_labgrid_is_missing_it_says_so(fake: FakeBoard, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "labgrid", None)
     with pytest.raises(InfrastructureError, match="apt-get install python3-labgrid"):
-        sites.board(environment(fake))
+        sites.kept(environment(fake))
 
 
 def until(true: Callable[[], bool]) -> None:

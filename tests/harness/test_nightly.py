@@ -4,7 +4,6 @@
 import errno
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -261,8 +260,8 @@ def test_a_machine_that_cannot_be_had_now_holds_up_no_other(lab: Lab, monkeypatc
 
     (lab.root / "env.yaml").touch()
     lab.board("well")
-    well = sites.board
-    monkeypatch.setattr(sites, "board", lambda machine: board(machine) if "env" in machine else well(machine))
+    well = sites.kept
+    monkeypatch.setattr(sites, "kept", lambda machine: board(machine) if "env" in machine else well(machine))
     lab._entries.append({"machine": "env.yaml:pi", "scenarios": ["scenarios/a.json"]})
     loaded = lab_file.load(lab.write())
     assert asked == [f"{lab.root}/env.yaml:pi"]

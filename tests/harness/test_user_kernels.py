@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from drmsqueeze import TOP, cli, execute, kernels, scenario, user_kernels
+from drmsqueeze import TOP, cli, kernels, scenario, user_kernels
 from drmsqueeze.errors import InfrastructureError, UsageError
+from drmsqueeze.lab import Lab
 
 CONFIG = "\n".join([*(f"CONFIG_{name}=y" for name in user_kernels.BUILT_IN), *(f"CONFIG_{n}={v[-1]}" for n, v in user_kernels.BUILT.items()), ""])
 
@@ -113,12 +114,12 @@ def test_a_bare_image_serves_drivers_without_a_model_only(tmp_path: Path) -> Non
     with pytest.raises(UsageError, match="is not a bzImage"):
         user_kernels.add("bare", "bzimage", TOP / "README.md", kernels.BASES)
     user_kernels.add("bare", "bzimage", image(tmp_path / "bzImage"), kernels.BASES)
-    execute.refuse_unsuitable("bare", scenario.load(TOP / "configs/suite/bo-churn-vgem.json"))
+    Lab().refuse("bare", scenario.load(TOP / "configs/suite/bo-churn-vgem.json"))
     for config, needs in (("panfrost-heap", "the GPU model mali-jm"), ("suite/bo-churn-vmwgfx", "vmwgfx behind a shim"),
                           ("traps/leak", "the trap "), ("error-sweep-dmabuf", "the probe fault_site")):
         with pytest.raises(UsageError, match=f"bare bzImage, and .* needs .*{needs}"):
-            execute.refuse_unsuitable("bare", scenario.load(TOP / f"configs/{config}.json"))
-    execute.refuse_unsuitable("lab", scenario.load(TOP / "configs/panfrost-heap.json"))
+            Lab().refuse("bare", scenario.load(TOP / f"configs/{config}.json"))
+    Lab().refuse("lab", scenario.load(TOP / "configs/panfrost-heap.json"))
     with pytest.raises(UsageError, match="bare is a bare bzImage, and variants are patches"):
         kernels.KernelSpec.parse("bare+panfrost-nowait")
 

@@ -212,7 +212,7 @@ class Agent:
         """A client: each job is a file that is written and read back."""
         stressor = self.scenario["stressors"][0]
         pause_s = 1 / stressor["rate_hz"] if stressor.get("rate_hz") else 0.02
-        file = f"{self.root}/work/{os.getpid()}"
+        file = f"{self.root}/job-files/{os.getpid()}"
         while not self.shared[1]:
             time.sleep(TICK_S)
         for count in range(stressor["jobs"]):

@@ -70,7 +70,7 @@ class ProcessBoard:
         self._flood_until = 0.0
         self.events: list[str] = []
         """What happened to it as a whole: `power-cut`, `panic`, `frozen`."""
-        for name in ("bin", "memory/run", "disk", "pstore", "knobs", "truth", "work"):
+        for name in ("bin", "memory/run", "disk", "pstore", "knobs", "truth", "job-files"):
             (root / name).mkdir(parents=True)
         names = {"root": root, "python": "/usr/bin/python3" if Path("/usr/bin/python3").exists() else sys.executable,
                  "agent": process_agent.__file__, "mark": MARK}
@@ -137,7 +137,7 @@ class ProcessBoard:
         (self.root / "frozen").unlink(missing_ok=True)
         shutil.rmtree(self.root / "memory")
         (self.root / "memory" / "run").mkdir(parents=True)
-        for file in (self.root / "work").iterdir():
+        for file in (self.root / "job-files").iterdir():
             file.unlink()
 
     def _boots(self) -> None:

@@ -145,6 +145,10 @@ class BoardSite:
         if kernel != RUNNING and kernel not in self._board.kernels:
             raise UsageError(f"{self._board.title}: found no kernel \"{kernel}\"; expected one of: {', '.join([RUNNING, *self._board.kernels])}")
 
+    def refuse(self, kernel: str, scenario: Scenario) -> None:
+        self.suited(scenario)
+        self.refuse_kernel(kernel)
+
     def cycle(self) -> None:
         """Cut the power and put it back. Raises InfrastructureError where that fails."""
         assert self._ways.cycle

@@ -176,5 +176,11 @@ class Site(Protocol):
     def suited(self, scenario: Scenario) -> Scenario:
         """The scenario as it is carried out here. Raises UsageError for one that cannot be."""
 
+    def refuse_kernel(self, kernel: str) -> None:
+        """Raises UsageError for a kernel that is not known here."""
+
+    def refuse(self, kernel: str, scenario: Scenario) -> None:
+        """Raises UsageError where this scenario cannot be carried out here on this kernel, as far as that is known before."""
+
     def begin(self, task: Task, journal: Journal) -> AbstractContextManager[UnderWay]:
         """Bring the machine up and start the agent. Raises NotUp where the machine fails, InfrastructureError where the lab does."""

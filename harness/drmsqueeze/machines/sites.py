@@ -4,8 +4,11 @@
 from pathlib import Path
 
 from drmsqueeze.errors import UsageError
+from drmsqueeze.lab import Lab
 from drmsqueeze.machines import board_file, labgrid_target, ways
 from drmsqueeze.machines.board import BoardSite
+from drmsqueeze.machines.machine import Site
+from drmsqueeze.scenario import Scenario
 
 VM = "vm"
 LOCAL = board_file.LOCAL
@@ -17,10 +20,15 @@ DESCRIPTIONS = {VM: "a QEMU guest with the GPU models", LOCAL: "this very comput
 JOURNALS = [Path(place) / "restore.json" for place in (board_file.local().state, "/run/drmsqueeze")]
 
 
-def board(machine: str) -> BoardSite | None:
-    """The board that this names, or this computer; None for the VM. Raises UsageError."""
+def site(machine: str) -> Lab | BoardSite:
+    """The place that this names. Raises UsageError, and InfrastructureError where it cannot be had now."""
+    return Lab() if machine == VM else kept(machine)
+
+
+def kept(machine: str) -> BoardSite:
+    """As `site`, where a machine that is kept is asked for. Raises UsageError also for the VM."""
     if machine == VM:
-        return None
+        raise UsageError(f"{machine}: found the machine that is thrown away after each run; expected local, or the file of a board")
     if machine == LOCAL:
         here = board_file.local()
         return BoardSite(here, ways.of_this_machine(here))
@@ -30,12 +38,13 @@ def board(machine: str) -> BoardSite | None:
     return BoardSite(board_file.load(Path(machine)))
 
 
-def kept(machine: str) -> BoardSite:
-    """As `board`, where a machine that is kept is asked for. Raises UsageError also for the VM."""
-    site = board(machine)
-    if site is None:
-        raise UsageError(f"{machine}: found the machine that is thrown away after each run; expected local, or the file of a board")
-    return site
+def unfit(there: Site, kernel: str, scenario: Scenario) -> str | None:
+    """Why a scenario cannot be carried out there on this kernel, as far as that is known before; None where nothing speaks against it."""
+    try:
+        there.refuse(kernel, scenario)
+    except UsageError as error:
+        return str(error)
+    return None
 
 
 def default_kernel(machine: str) -> str:
