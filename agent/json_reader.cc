@@ -80,6 +80,14 @@ std::string JsonReader::string(const char *key)
 	return value.get<std::string>();
 }
 
+std::string JsonReader::plain_name(const char *key)
+{
+	std::string name = string(key);
+	if (name.empty() || name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_-") != std::string::npos)
+		fail(key, "small letters, digits, _ and -");
+	return name;
+}
+
 std::string JsonReader::one_of(const char *key, std::initializer_list<const char *> names)
 {
 	const auto &value = at(key, "a string");

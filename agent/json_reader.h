@@ -35,6 +35,8 @@ public:
 	int64_t signed_integer(const char *key);
 	double number(const char *key, double min, double max);
 	std::string string(const char *key);
+	/** One that becomes a part of a path, or a line of the kernel's log: small letters, digits, _ and -. */
+	std::string plain_name(const char *key);
 	std::string one_of(const char *key, std::initializer_list<const char *> names);
 	JsonReader object(const char *key);
 	std::vector<JsonReader> objects(const char *key);  /* an absent list is an empty one */

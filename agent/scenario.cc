@@ -47,23 +47,14 @@ std::vector<ScenarioPhase> parse_phases(std::vector<JsonReader> readers)
 	return phases;
 }
 
-/** A member that becomes a part of a path, or a line of the kernel's log. */
-std::string plain_name(JsonReader &reader, const char *key)
-{
-	std::string name = reader.string(key);
-	if (name.empty() || name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_-") != std::string::npos)
-		reader.fail(key, "small letters, digits, _ and -");
-	return name;
-}
-
 void parse_scenario(Request &request, JsonReader scenario)
 {
 	scenario.ignore(kNotForAgent);
-	request.name = plain_name(scenario, "name");
+	request.name = scenario.plain_name("name");
 	JsonReader target = scenario.object("target");
 	request.driver = target.string("driver");
 	if (target.has("model"))
-		request.model = plain_name(target, "model");
+		request.model = target.plain_name("model");
 	target.ignore({"companions"}); /* other drivers that take part: their modules are loaded */
 	target.finish();
 	add_items(request.stressors, scenario.objects("stressors"), nullptr);

@@ -104,23 +104,15 @@ private:
 	std::optional<uint64_t> fired_;
 };
 
-/** It becomes a part of a path. */
-bool is_plain(const std::string &name)
-{
-	return !name.empty() && name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_-") == std::string::npos;
-}
-
 std::unique_ptr<Injector> create_model_fault(JsonReader reader, const Request &request)
 {
-	std::string fault = reader.string("fault");
+	std::string fault = reader.plain_name("fault");
 	uint64_t nth = reader.integer_or("nth", 1, INT32_MAX, 1);
 	int64_t count = reader.has("count") ? reader.signed_integer("count") : 1;
 	if (count == 0 || count < -1)
 		reader.fail("count", "a number above 0, or -1 for no end");
 	uint64_t value = reader.integer_or("value", 0, INT64_MAX, 0);
 	reader.finish();
-	if (!is_plain(fault))
-		reader.fail("fault", "the name of a file under faults/");
 	if (request.model.empty())
 		reader.fail("fault", "a target with a model");
 	std::string directory = fmt::format("{}/{}", kTree, request.model);
@@ -132,10 +124,8 @@ std::unique_ptr<Injector> create_model_fault(JsonReader reader, const Request &r
 
 std::unique_ptr<Injector> create_trap(JsonReader reader, const Request & /*request*/)
 {
-	std::string trap = reader.string("trap");
+	std::string trap = reader.plain_name("trap");
 	reader.finish();
-	if (!is_plain(trap))
-		reader.fail("trap", "the name of a directory under traps/");
 	std::string directory = fmt::format("{}/traps/{}", kTree, trap);
 	return std::make_unique<Planted>("trap", trap, directory + "/armed", directory + "/fired", "1",
 					 nlohmann::json{{"trap", trap}});

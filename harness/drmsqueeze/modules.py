@@ -52,7 +52,8 @@ def patch_driver(tree: Path, variant: Variant) -> None:
 def _make_modules(kernel: LabKernel, path: Path, what: str) -> None:
     """Build the external modules that lie in a directory, without their debug information."""
     log = path / "build.log"
-    with progress.step(f"building {what}", 60) as shown:
+    lines = 4 * len(list(path.rglob("*.c"))) // 3  # one for each file, and for what makes modules of them
+    with progress.step(f"building {what}", lines) as shown:
         progress.run_logged(["make", "-C", kernel.path / "build", f"M={path}", jobs(), "modules"], log, shown)
         for module in sorted(path.rglob("*.ko")):
             progress.run_logged(["strip", "--strip-debug", module], log)

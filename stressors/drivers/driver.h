@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <string>
 #include <string_view>
@@ -49,7 +50,7 @@ public:
 	virtual uint32_t handle() const = 0; /* of GEM */
 	virtual Result<UniqueFd> export_dmabuf() const = 0;
 	/** The value at @offset as the CPU sees it; of a heap only places which a completed job has written. */
-	virtual Result<uint64_t> read64(uint64_t offset) = 0;
+	virtual Result<uint64_t> read64(uint64_t offset);
 	/** The CPU's view, for reading and writing; heaps have none. */
 	virtual Result<Mapping> map() { return Error{EOPNOTSUPP, "no CPU view"}; }
 	/** Says whether the contents will be needed again (madvise); false when they are gone. */
@@ -61,6 +62,10 @@ public:
 	 * waits until @until_ns. Fails with ETIMEDOUT, or with what the driver's fence carries.
 	 */
 	virtual Status wait_bound(int64_t /*until_ns*/) { return {}; }
+
+private:
+	std::mutex lock_; /* of view_ until it is valid */
+	Mapping view_;    /* map()'s, kept for read64() */
 };
 
 /** How a heap is made. What a driver does not let its clients choose has no effect. */

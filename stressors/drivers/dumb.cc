@@ -20,17 +20,6 @@ Result<Mapping> DumbBuffer::map()
 	return Mapping::create(fd_, static_cast<off_t>(args.offset), bytes_, PROT_READ | PROT_WRITE);
 }
 
-Result<uint64_t> DumbBuffer::read64(uint64_t offset)
-{
-	if (!view_.valid()) {
-		auto view = map();
-		if (!view)
-			return view.error();
-		view_ = std::move(*view);
-	}
-	return view_.load64(offset);
-}
-
 Result<std::unique_ptr<Buffer>> DumbContext::create_buffer(uint64_t bytes)
 {
 	constexpr uint32_t kRowPixels = 1024;

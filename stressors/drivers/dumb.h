@@ -19,13 +19,11 @@ public:
 	uint32_t handle() const override { return gem_.get(); }
 	Result<UniqueFd> export_dmabuf() const override { return gem_.export_dmabuf(); }
 	Result<Mapping> map() override;
-	Result<uint64_t> read64(uint64_t offset) override;
 
 private:
 	int fd_;
 	GemHandle gem_;
 	uint64_t bytes_;
-	Mapping view_;
 };
 
 class DumbContext : public Context

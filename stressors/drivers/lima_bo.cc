@@ -39,19 +39,6 @@ Result<std::unique_ptr<LimaBuffer>> LimaBuffer::find(int fd, GemHandle gem, uint
 	return std::unique_ptr<LimaBuffer>(new LimaBuffer(fd, std::move(gem), bytes, args.va, args.offset));
 }
 
-/* Threads that share a BO may come at once, and a view that was replaced is gone for who reads through it. */
-Result<uint64_t> LimaBuffer::read64(uint64_t offset)
-{
-	std::lock_guard guard(lock_);
-	if (!view_.valid()) {
-		auto view = map();
-		if (!view)
-			return view.error();
-		view_ = std::move(*view);
-	}
-	return view_.load64(offset);
-}
-
 Result<Mapping> LimaBuffer::map()
 {
 	return Mapping::create(fd_, static_cast<off_t>(map_offset_), bytes_, PROT_READ | PROT_WRITE);

@@ -7,8 +7,6 @@
  */
 #pragma once
 
-#include <mutex>
-
 #include "stressors/drivers/driver.h"
 #include "stressors/drm/gem.h"
 #include "stressors/drm/mapping.h"
@@ -28,7 +26,6 @@ public:
 	uint64_t bytes() const override { return bytes_; }
 	uint32_t handle() const override { return gem_.get(); }
 	Result<UniqueFd> export_dmabuf() const override { return gem_.export_dmabuf(); }
-	Result<uint64_t> read64(uint64_t offset) override;
 	Result<Mapping> map() override;
 	Status wait_idle(int64_t until_ns) override;
 
@@ -44,8 +41,6 @@ private:
 	uint64_t bytes_;
 	uint64_t address_;
 	uint64_t map_offset_;
-	std::mutex lock_; /* of view_ until it is valid */
-	Mapping view_;
 };
 
 } // namespace drmsqueeze

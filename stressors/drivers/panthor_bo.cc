@@ -56,18 +56,6 @@ PanthorBuffer::~PanthorBuffer()
 	static_cast<void>(vm_.unbind(address_, bytes_, last_use_.get()));
 }
 
-Result<uint64_t> PanthorBuffer::read64(uint64_t offset)
-{
-	std::lock_guard guard(lock_);
-	if (!view_.valid()) {
-		auto view = map();
-		if (!view)
-			return view.error();
-		view_ = std::move(*view);
-	}
-	return view_.load64(offset);
-}
-
 Result<Mapping> PanthorBuffer::map()
 {
 	drm_panthor_bo_mmap_offset args{};

@@ -2,7 +2,6 @@
 /* A buffer object of panthor with its place in the VM. */
 #pragma once
 
-#include <mutex>
 #include <optional>
 
 #include "stressors/drivers/panthor_vm.h"
@@ -27,7 +26,6 @@ public:
 	uint64_t address() const override { return address_; }
 	uint32_t handle() const override { return gem_.get(); }
 	Result<UniqueFd> export_dmabuf() const override { return gem_.export_dmabuf(); }
-	Result<uint64_t> read64(uint64_t offset) override;
 	Result<Mapping> map() override;
 	Status wait_idle(int64_t until_ns) override;
 	Status wait_bound(int64_t until_ns) override;
@@ -50,8 +48,6 @@ private:
 	uint64_t address_;
 	std::optional<Syncobj> bound_; /* of Binding::async */
 	mutable std::shared_ptr<const Syncobj> last_use_;
-	std::mutex lock_; /* of view_ until it is valid */
-	Mapping view_;
 };
 
 } // namespace drmsqueeze

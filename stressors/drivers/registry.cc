@@ -27,6 +27,19 @@ constexpr const Driver *kDrivers[] = {
 
 } // namespace
 
+/* Threads that share a BO may come at once, and a view that was replaced is gone for who reads through it. */
+Result<uint64_t> Buffer::read64(uint64_t offset)
+{
+	std::lock_guard guard(lock_);
+	if (!view_.valid()) {
+		auto view = map();
+		if (!view)
+			return view.error();
+		view_ = std::move(*view);
+	}
+	return view_.load64(offset);
+}
+
 int JobSlot::end(int64_t until_ns)
 {
 	if (int error = wait(until_ns))
