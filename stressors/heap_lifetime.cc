@@ -18,8 +18,7 @@
 
 #include "agent/clock.h"
 #include "agent/process.h"
-#include "stressors/heap_victim.h"
-#include "stressors/short_jobs.h"
+#include "stressors/heap_case.h"
 #include "stressors/stressor.h"
 
 namespace drmsqueeze
@@ -41,21 +40,13 @@ struct Options {
 	uint32_t crowd = 0;
 	VictimPlan plan;
 
+	bool beside() const { return plan.neighbour || plan.used; }
 	bool has(Gone part) const { return std::find(parts.begin(), parts.end(), part) != parts.end(); }
-};
-
-struct Case {
-	Gone part;
-	VictimFate fate;
-	JobTally innocent; /* what the jobs of innocent clients saw meanwhile */
-	int64_t gone_ns;   /* from taking_ns on; 0: it was not seen to end */
-	int next_error;
-	char counted[200]; /* by the GPU model */
 };
 
 struct Shared {
 	std::atomic<uint32_t> cases;
-	Case table[kMaxCases];
+	HeapCase table[kMaxCases];
 };
 
 Options parse_options(JsonReader reader)
@@ -69,21 +60,18 @@ Options parse_options(JsonReader reader)
 	}
 	options.jobs = static_cast<uint32_t>(reader.integer_or("jobs", 1, kMaxCases, 6));
 	options.crowd = static_cast<uint32_t>(reader.integer_or("crowd", 1, 64, 1));
-	options.plan.chunk_bytes = reader.integer_or("chunk_kib", 128, 8192, 2048) << 10;
-	options.plan.heap_bytes = reader.integer_or("heap_mib", 1, 1024, 4) << 20;
+	options.plan.chunk_bytes = reader.integer_or("chunk_kib", 32, 8192, 2048) << 10;
+	options.plan.heap_bytes = reader.integer_or("heap_kib", 64, 1 << 20, 4096) << 10;
 	options.plan.neighbour = reader.boolean_or("neighbour", false);
 	options.plan.used = reader.boolean_or("used", false);
 	options.plan.patience_ns =
 		static_cast<int64_t>(reader.integer_or("patience_ms", 100, 600000, 30000)) * kNsPerMs;
 	reader.finish();
 	const char *beside = options.plan.neighbour ? "neighbour" : options.plan.used ? "used" : nullptr;
-	if (options.parts.empty()) /* the device takes everybody else's with it */
-		std::copy_if(kParts.begin(), kParts.end() - 1, std::back_inserter(options.parts),
-			     [&](Gone part) { return part != Gone::file || !beside; });
-	else if (beside && options.has(Gone::file))
+	if (beside && options.has(Gone::file))
 		reader.fail(beside, "not where the file goes: it is used by others too");
 	if (options.plan.heap_bytes <= options.plan.chunk_bytes)
-		reader.fail("heap_mib", "more than a chunk");
+		reader.fail("heap_kib", "more than a chunk");
 	return options;
 }
 
@@ -103,6 +91,8 @@ public:
 	{
 		if (!shared_)
 			return Error{ENOMEM, "heap-lifetime: no shared memory"};
+		if (Status status = choose_parts(driver); !status)
+			return status;
 		if (options_.has(Gone::device)) {
 			auto device = PlatformDriver::find(root_, driver.module);
 			if (!device)
@@ -122,10 +112,29 @@ public:
 		return {};
 	}
 
-	nlohmann::json report() const override;
+	nlohmann::json report() const override
+	{
+		if (!shared_)
+			return nullptr;
+		return {{"tables", {table_of({shared_->table, shared_->cases.load()}, options_.plan)}}};
+	}
 
 private:
-	void run_case(const ClientSeat &seat, Case &one, Gone part)
+	/* Those that are named must be the driver's; else all that are, but for the device, which is everybody's. */
+	Status choose_parts(const Driver &driver)
+	{
+		for (Gone part : options_.parts)
+			if (Status status = try_taking(driver, part); !status)
+				return status;
+		if (options_.parts.empty())
+			std::copy_if(
+				kParts.begin(), kParts.end() - 1, std::back_inserter(options_.parts), [&](Gone part) {
+					return (part != Gone::file || !options_.beside()) && try_taking(driver, part);
+				});
+		return {};
+	}
+
+	void run_case(const ClientSeat &seat, HeapCase &one, Gone part)
 	{
 		one.part = part;
 		shared_->cases.fetch_add(1);
@@ -137,7 +146,7 @@ private:
 						   .deadline_ns = seat.request.deadline_ns});
 		VictimPlan plan = options_.plan;
 		plan.part = part;
-		const auto before = chunk_counters(root_);
+		const auto before = growth_counters(root_);
 		auto victim = spawn(kClientComm, kFirstOomKilled,
 				    [&]() -> int { run_victim(root_, seat.driver, plan, one.fate); });
 		if (!victim) {
@@ -158,7 +167,7 @@ private:
 			plan.device->bind();
 		one.next_error = try_anew(seat.driver);
 		std::string counted;
-		for (const auto &[name, value] : chunk_counters(root_))
+		for (const auto &[name, value] : growth_counters(root_))
 			if (auto old = before.find(name); old != before.end() && value != old->second)
 				counted +=
 					fmt::format("{}{} {}", counted.empty() ? "" : ", ", name, value - old->second);
@@ -211,7 +220,7 @@ private:
 		return client ? client->run(0, options_.plan.patience_ns) : client.error().code;
 	}
 
-	static void end(const ClientSeat &seat, const Case &one)
+	static void end(const ClientSeat &seat, const HeapCase &one)
 	{
 		std::string reason;
 		int error = 0;
@@ -239,60 +248,6 @@ private:
 	Shared *shared_ = nullptr;
 };
 
-std::string ms(int64_t begin_ns, int64_t end_ns)
-{
-	return begin_ns && end_ns ? fmt::format("{}", (end_ns - begin_ns) / kNsPerMs) : "-";
-}
-
-std::string errno_name(int error)
-{
-	const char *name = error ? strerrorname_np(error) : "0";
-	return name ? name : fmt::format("{}", error);
-}
-
-/** How long each Use took, and its error. */
-std::string uses_of(const VictimFate &fate)
-{
-	std::string text;
-	for (const auto &use : fate.uses) {
-		text += (text.empty() ? "" : ", ") + ms(use.begin_ns.load(), use.end_ns.load());
-		if (int error = use.error.load())
-			text += fmt::format(" ({})", errno_name(error));
-	}
-	return text;
-}
-
-nlohmann::json HeapLifetime::report() const
-{
-	if (!shared_)
-		return nullptr;
-	auto rows = nlohmann::json::array();
-	for (uint32_t i = 0; i < shared_->cases.load(); i++) {
-		const Case &one = shared_->table[i];
-		const VictimFate &fate = one.fate;
-		rows.push_back({name_of(one.part), fate.growing_ns.load() ? "yes" : "no",
-				fate.taken_ns.load() ? errno_name(fate.taken_error.load()) : "-",
-				ms(fate.taking_ns.load(), fate.taken_ns.load()),
-				fate.fence_ns.load() ? errno_name(fate.fence_error.load()) : "-",
-				ms(fate.taking_ns.load(), fate.fence_ns.load()),
-				options_.plan.neighbour ? errno_name(fate.neighbour_error.load()) : "-",
-				options_.plan.used ? uses_of(fate) : "-",
-				one.gone_ns ? fmt::format("{}", one.gone_ns / kNsPerMs) : "-", one.innocent.jobs.load(),
-				fmt::format("{}", one.innocent.longest_ns.load() / kNsPerMs),
-				one.innocent.errors.load() ? fmt::format("{} ({})", one.innocent.errors.load(),
-									 errno_name(one.innocent.error.load()))
-							   : "0",
-				errno_name(one.next_error), one.counted});
-	}
-	return {{"tables",
-		 {{{"title", "What went away while a heap grew"},
-		   {"columns",
-		    {"gone", "growth seen", "call", "call, ms", "fence", "fence, ms", "neighbour's fence",
-		     "heap, bind, submit beside, ms", "process gone, ms", "innocent jobs", "longest, ms",
-		     "of them failed", "client behind", "the model counted"}},
-		   {"rows", rows}}}}};
-}
-
 std::unique_ptr<Stressor> create(JsonReader options)
 {
 	return std::make_unique<HeapLifetime>(parse_options(std::move(options)));
@@ -303,6 +258,15 @@ std::string unsupported(const Driver &driver)
 	return driver.heap_events ? "" : "heaps of this driver do not grow by chunks of the kernel's";
 }
 
+std::vector<std::string> limits(const Driver &driver)
+{
+	std::vector<std::string> found;
+	for (Gone part : kParts)
+		if (Status status = try_taking(driver, part); !status)
+			found.push_back(fmt::format("{}: {}", name_of(part), status.error().reason));
+	return found;
+}
+
 } // namespace
 
 extern const StressorDescriptor kHeapLifetime;
@@ -310,6 +274,7 @@ const StressorDescriptor kHeapLifetime = {
 	.kind = kStressor,
 	.create = create,
 	.unsupported = unsupported,
+	.limits = limits,
 };
 
 } // namespace drmsqueeze

@@ -36,6 +36,9 @@ Status HeapSubmitter::set_up()
 			return slot.error();
 		Flight flight;
 		flight.slot = std::move(*slot);
+		if (options_.render)
+			if (Status status = flight.slot->choose_queue(GpuQueue::fragment); !status)
+				return status;
 		if (!options_.tiling) {
 			auto buffer = context_.create_buffer(options_.pattern.bytes);
 			if (!buffer)

@@ -28,7 +28,8 @@ struct TilerHeapOptions {
 	HeapKind heap = HeapKind::fresh;
 	HeapShape shape{}; /* its bytes are the pattern's where jobs tile */
 	bool fresh_groups = false;
-	bool tiling = true; /* else jobs leave their heap alone and write to a buffer, as any GPU can */
+	bool render = false; /* what the GPU tiled goes through its fragment queue behind */
+	bool tiling = true;  /* else jobs leave their heap alone and write to a buffer, as any GPU can */
 	const char *stressor = "tiler-heap";
 	std::optional<Taken> leave = {}; /* HeapLeaver: what each job loses while it runs, */
 	int64_t leave_ns = 0;            /* so long after its submit, before time_scale */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "stressors/heap_victim.h"
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -13,6 +15,7 @@
 #include <vector>
 
 #include "agent/clock.h"
+#include "stressors/drivers/lima_list.h"
 #include "stressors/drivers/panthor_stream.h"
 #include "stressors/grower.h"
 #include "stressors/short_jobs.h"
@@ -27,6 +30,16 @@ constexpr const char *kTraps = "/sys/kernel/debug/drmsqueeze/traps/";
 constexpr int64_t kLook = kNsPerMs;
 /* Of what goes, before others in its process come: it is on its way, for as long as its end takes. */
 constexpr int64_t kHeadStart = 300 * kNsPerMs;
+
+/* Counters of the GPU models whose heaps grow by the kernel's doing. */
+constexpr struct {
+	const char *model;
+	const char *asked;                    /* for memory */
+	std::array<std::string_view, 3> told; /* how the names of those begin that a report is to have */
+} kModels[] = {
+	{kCsfModel, "oom_raised", {"chunks_", "oom_raised", "oom_reraised"}},
+	{kUtgardModel, "out_of_memory", {"out_of_memory", "growths", "faults_raised"}},
+};
 
 [[noreturn]] void give_up(VictimFate &fate, const Error &error)
 {
@@ -55,10 +68,11 @@ bool wait_for_growth(const Root &root, uint64_t before, int64_t until_ns)
 	return false;
 }
 
+/* What an open file can lose without being closed. */
+const std::map<Gone, Taken> kTaken = {{Gone::heap, Taken::heap}, {Gone::group, Taken::group}, {Gone::vm, Taken::vm}};
+
 int take(const VictimPlan &plan, std::unique_ptr<Context> &context, Grower &grower)
 {
-	static const std::map<Gone, Taken> parts = {
-		{Gone::heap, Taken::heap}, {Gone::group, Taken::group}, {Gone::vm, Taken::vm}};
 	switch (plan.part) {
 	case Gone::nothing:
 		return 0;
@@ -73,7 +87,7 @@ int take(const VictimPlan &plan, std::unique_ptr<Context> &context, Grower &grow
 	case Gone::device:
 		return plan.device->unbind();
 	default:
-		Status status = context->take_away(parts.at(plan.part), 0, grower.heap.get());
+		Status status = context->take_away(kTaken.at(plan.part), 0, grower.heap.get());
 		return status ? 0 : status.error().code;
 	}
 }
@@ -136,17 +150,35 @@ const char *name_of(Gone part)
 	return kNames[static_cast<size_t>(part)];
 }
 
-std::map<std::string, uint64_t> chunk_counters(const Root &root)
+Status try_taking(const Driver &driver, Gone part)
 {
-	const std::string directory = fmt::format("{}/counters/", kCsfModel);
+	auto taken = kTaken.find(part);
+	if (taken == kTaken.end())
+		return {};
+	constexpr uint64_t kTrial = 2UL << 20;
+	auto context = driver.open();
+	if (!context)
+		return context.error();
+	auto grower = Grower::create(**context, {.bytes = kTrial});
+	if (!grower)
+		return grower.error();
+	return (*context)->take_away(taken->second, 0, grower->heap.get());
+}
+
+std::map<std::string, uint64_t> growth_counters(const Root &root)
+{
 	std::map<std::string, uint64_t> counters;
 	std::error_code none;
-	for (const auto &entry : std::filesystem::directory_iterator(root.path(directory), none)) {
-		std::string name = entry.path().filename();
-		if (!name.starts_with("chunks_") && name != "oom_raised" && name != "oom_reraised")
-			continue;
-		if (auto count = root.number(directory + name))
-			counters[name] = *count;
+	for (const auto &model : kModels) {
+		const std::string directory = fmt::format("{}/counters/", model.model);
+		for (const auto &entry : std::filesystem::directory_iterator(root.path(directory), none)) {
+			std::string name = entry.path().filename();
+			if (std::none_of(model.told.begin(), model.told.end(),
+					 [&](std::string_view begin) { return name.starts_with(begin); }))
+				continue;
+			if (auto count = root.number(directory + name))
+				counters[name] = *count;
+		}
 	}
 	return counters;
 }
@@ -155,7 +187,8 @@ Result<uint64_t> growths_begun(const Root &root)
 {
 	uint64_t sum = 0;
 	bool any = false;
-	for (const char *trap : {"slow-growth", "stuck-growth", "slow-growth-pages", "slow-growth-answer"}) {
+	for (const char *trap :
+	     {"slow-growth", "stuck-growth", "slow-growth-pages", "slow-growth-answer", "slow-doubling"}) {
 		auto armed = root.number(fmt::format("{}{}/armed", kTraps, trap));
 		auto fired = root.number(fmt::format("{}{}/fired", kTraps, trap));
 		if (!armed || !fired || *armed == 0)
@@ -165,8 +198,10 @@ Result<uint64_t> growths_begun(const Root &root)
 	}
 	if (any)
 		return sum;
-	auto raised = root.number(fmt::format("{}/counters/oom_raised", kCsfModel));
-	return raised ? raised : Error{ENOENT, "no trap holds growths up, and no GPU model counts them"};
+	for (const auto &model : kModels)
+		if (auto asked = root.number(fmt::format("{}/counters/{}", model.model, model.asked)))
+			return asked;
+	return Error{ENOENT, "no trap holds growths up, and no GPU model counts them"};
 }
 
 void run_victim(const Root &root, const Driver &driver, const VictimPlan &plan, VictimFate &fate)

@@ -23,17 +23,20 @@ enum class Gone { nothing, heap, group, vm, file, process, device };
 /** Its name in scenarios and reports. */
 const char *name_of(Gone part);
 
+/** Whether @driver can take @part away, tried on an open file of its own; else why not. */
+Status try_taking(const Driver &driver, Gone part);
+
 /** What other threads of the process do with the VM of a heap that grows. */
 enum class Use { heap, bind, submit };
 constexpr size_t kUses = 3;
 
 struct VictimPlan {
 	Gone part = Gone::nothing;
-	uint64_t chunk_bytes = 0;
-	uint64_t heap_bytes = 0; /* of the job; more than one chunk, so that it has to grow */
-	bool neighbour = false;  /* a second group of the same VM wants its own heap to grow while the part goes */
-	bool used = false;       /* other threads use the VM while the part goes: each Use */
-	int64_t patience_ns = 0; /* for a fence */
+	uint64_t chunk_bytes = 0; /* what the heap begins with */
+	uint64_t heap_bytes = 0;  /* of the job; more than one chunk, so that it has to grow */
+	bool neighbour = false;   /* a second group of the same VM wants its own heap to grow while the part goes */
+	bool used = false;        /* other threads use the VM while the part goes: each Use */
+	int64_t patience_ns = 0;  /* for a fence */
 	std::optional<PlatformDriver> device = {}; /* that goes with Gone::device */
 };
 
@@ -57,12 +60,12 @@ struct VictimFate {
 	void fail(const Error &error);
 };
 
-/** What the GPU model counted of chunks and of the event that asks for one; empty on a board. */
-std::map<std::string, uint64_t> chunk_counters(const Root &root);
+/** What the GPU model counted of growths, and of what a job without its heap runs into; empty on a board. */
+std::map<std::string, uint64_t> growth_counters(const Root &root);
 
 /**
  * How many growths have begun: those that traps hold up, and where there is no such trap all, as the GPU model counts
- * the firmware's events; ENOENT when there is neither.
+ * how often it asked for one; ENOENT when there is neither.
  */
 Result<uint64_t> growths_begun(const Root &root);
 

@@ -60,6 +60,7 @@ TilerHeapOptions parse_options(JsonReader reader)
 		options.shape.max_chunks = static_cast<uint32_t>(each * options.threads * options.in_flight) +
 					   options.shape.initial_chunks;
 	}
+	options.render = reader.boolean_or("render", false);
 	options.fresh_groups = reader.one_of_or("groups", {"kept", "fresh"}, "kept") == "fresh";
 	std::string leave =
 		reader.one_of_or("take_away", {"nothing", "heap", "group", "vm", "file", "process"}, "nothing");

@@ -9,8 +9,6 @@
  */
 #include <algorithm>
 #include <cerrno>
-#include <map>
-#include <mutex>
 #include <xf86drm.h>
 
 #include <lima_drm.h>
@@ -28,33 +26,51 @@ namespace
 class LimaContext : public Context
 {
 public:
-	LimaContext(Device device, unsigned pps) : device_(std::move(device)), pps_(pps) {}
+	LimaContext(Device device, unsigned pps) : device_(std::move(device)), client_(device_.fd()), pps_(pps) {}
 
 	int fd() const override { return device_.fd(); }
 
 	Result<std::unique_ptr<Buffer>> create_buffer(uint64_t bytes) override
 	{
-		return as<Buffer>(LimaBuffer::create(fd(), bytes, LimaBuffer::Kind::plain));
+		return as<Buffer>(LimaBuffer::create(client_, bytes, LimaBuffer::Kind::plain));
 	}
 
 	/* Chunks are not lima's; but a heap that is to have so many at most is no larger than they are together. */
 	Result<std::unique_ptr<Memory>> create_heap(const HeapShape &shape) override
 	{
 		const uint64_t most = shape.max_chunks ? shape.max_chunks * shape.chunk_bytes : shape.bytes;
-		return as<Memory>(LimaBuffer::create(fd(), std::min(shape.bytes, most), LimaBuffer::Kind::heap));
+		return as<Memory>(LimaBuffer::create(client_, std::min(shape.bytes, most), LimaBuffer::Kind::heap));
 	}
 
 	Result<std::unique_ptr<Buffer>> import_dmabuf(int dmabuf, uint64_t bytes) override
 	{
-		return as<Buffer>(LimaBuffer::import(fd(), dmabuf, bytes));
+		return as<Buffer>(LimaBuffer::import(client_, dmabuf, bytes));
 	}
 
 	Result<std::unique_ptr<JobSlot>> create_slot(unsigned max_writes, uint32_t group) override
 	{
-		auto context = context_of(group);
-		if (!context)
-			return context.error();
-		return LimaSlot::create(fd(), *context, pps_, max_writes);
+		return LimaSlot::create(client_, group, pps_, max_writes);
+	}
+
+	/* A job keeps its heap and its address space; the context is the scheduler's affair only. */
+	Status take_away(Taken part, uint32_t group, Memory *heap) override
+	{
+		switch (part) {
+		case Taken::heap: {
+			auto *buffer = dynamic_cast<LimaBuffer *>(heap);
+			return buffer ? buffer->close() : Status(Error{EINVAL, "no heap"});
+		}
+		case Taken::group:
+			return client_.free_context(group);
+		case Taken::vm:
+			return Error{EOPNOTSUPP, "an address space of lima is its file's, and goes with it only"};
+		case Taken::file:
+			client_.leave_to_file();
+			return {};
+		case Taken::process:
+			break;
+		}
+		return Error{EINVAL, "no part of a context"};
 	}
 
 private:
@@ -66,22 +82,9 @@ private:
 		return std::unique_ptr<To>(std::move(*buffer));
 	}
 
-	/** Closing the file ends them all. */
-	Result<uint32_t> context_of(uint32_t group)
-	{
-		std::lock_guard guard(lock_);
-		if (auto known = contexts_.find(group); known != contexts_.end())
-			return known->second;
-		drm_lima_ctx_create args{};
-		if (drmIoctl(fd(), DRM_IOCTL_LIMA_CTX_CREATE, &args) != 0)
-			return error_of("LIMA_CTX_CREATE");
-		return contexts_.emplace(group, args.id).first->second;
-	}
-
 	Device device_;
+	LimaClient client_;
 	unsigned pps_;
-	std::mutex lock_; /* of contexts_ */
-	std::map<uint32_t, uint32_t> contexts_;
 };
 
 Result<std::unique_ptr<Context>> open_lima()

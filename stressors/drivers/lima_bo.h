@@ -8,6 +8,7 @@
 #pragma once
 
 #include "stressors/drivers/driver.h"
+#include "stressors/drivers/lima_client.h"
 #include "stressors/drm/gem.h"
 #include "stressors/drm/mapping.h"
 
@@ -19,8 +20,11 @@ class LimaBuffer : public Buffer
 public:
 	enum class Kind { plain, heap };
 
-	static Result<std::unique_ptr<LimaBuffer>> create(int fd, uint64_t bytes, Kind kind);
-	static Result<std::unique_ptr<LimaBuffer>> import(int fd, int dmabuf, uint64_t bytes);
+	static Result<std::unique_ptr<LimaBuffer>> create(LimaClient &client, uint64_t bytes, Kind kind);
+	static Result<std::unique_ptr<LimaBuffer>> import(LimaClient &client, int dmabuf, uint64_t bytes);
+	~LimaBuffer() override;
+	LimaBuffer(const LimaBuffer &) = delete;
+	LimaBuffer &operator=(const LimaBuffer &) = delete;
 
 	uint64_t address() const override { return address_; }
 	uint64_t bytes() const override { return bytes_; }
@@ -28,15 +32,17 @@ public:
 	Result<UniqueFd> export_dmabuf() const override { return gem_.export_dmabuf(); }
 	Result<Mapping> map() override;
 	Status wait_idle(int64_t until_ns) override;
+	/** Gives its handle back, whoever uses it; the GPU's jobs keep what they have. */
+	Status close() { return gem_.close(); }
 
 private:
-	LimaBuffer(int fd, GemHandle gem, uint64_t bytes, uint64_t address, uint64_t map_offset)
-		: fd_(fd), gem_(std::move(gem)), bytes_(bytes), address_(address), map_offset_(map_offset)
+	LimaBuffer(LimaClient &client, GemHandle gem, uint64_t bytes, uint64_t address, uint64_t map_offset)
+		: client_(client), gem_(std::move(gem)), bytes_(bytes), address_(address), map_offset_(map_offset)
 	{
 	}
-	static Result<std::unique_ptr<LimaBuffer>> find(int fd, GemHandle gem, uint64_t bytes);
+	static Result<std::unique_ptr<LimaBuffer>> find(LimaClient &client, GemHandle gem, uint64_t bytes);
 
-	int fd_;
+	LimaClient &client_;
 	GemHandle gem_;
 	uint64_t bytes_;
 	uint64_t address_;

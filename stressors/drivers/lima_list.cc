@@ -25,17 +25,17 @@ std::vector<LimaCommand> LimaList::of_writes(std::span<const GpuWrite> writes)
 	return list;
 }
 
-std::vector<LimaCommand> LimaList::of_pp(std::span<const GpuWrite> writes, unsigned pp, unsigned pps)
+std::vector<LimaCommand> LimaList::of_pp(std::span<const LimaCommand> commands, unsigned pp, unsigned pps)
 {
-	const size_t first = writes.size() * pp / pps;
-	const size_t end = writes.size() * (pp + 1) / pps;
-	auto list = of_writes(writes.subspan(first, end - first));
+	const size_t first = commands.size() * pp / pps;
+	const size_t end = commands.size() * (pp + 1) / pps;
+	const auto part = commands.subspan(first, end - first);
+	std::vector<LimaCommand> list(part.begin(), part.end());
 	list.push_back({UTGARD_LIST_END, 0, 0});
 	return list;
 }
 
-Result<std::vector<LimaCommand>> LimaList::of_heap(uint64_t base, std::span<const GpuWrite> writes, uint64_t bytes,
-						   uint64_t copies)
+Result<std::vector<LimaCommand>> LimaList::of_heap(uint64_t base, std::span<const GpuWrite> writes, uint64_t bytes)
 {
 	constexpr uint64_t kBlock = UTGARD_LIST_BLOCK;
 	const Error bad{EINVAL, "heap jobs write to blocks of 4 KiB, each to one of its own, in rising order"};
@@ -58,9 +58,16 @@ Result<std::vector<LimaCommand>> LimaList::of_heap(uint64_t base, std::span<cons
 	}
 	if (writes.empty())
 		take(bytes, 0, 0);
-	for (size_t i = 0; i < writes.size(); i++)
-		list.push_back(
-			{UTGARD_LIST_COPY, static_cast<uint32_t>(copies + i * sizeof(uint64_t)), writes[i].address});
+	return list;
+}
+
+std::vector<LimaCommand> LimaList::of_copies(std::span<const GpuWrite> writes, uint64_t copies)
+{
+	std::vector<LimaCommand> list;
+	for (const GpuWrite &write : writes) {
+		const uint64_t to = copies + list.size() * sizeof(uint64_t);
+		list.push_back({UTGARD_LIST_COPY, static_cast<uint32_t>(to), write.address});
+	}
 	return list;
 }
 

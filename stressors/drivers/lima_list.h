@@ -29,18 +29,20 @@ public:
 	static std::vector<LimaCommand> of_writes(std::span<const GpuWrite> writes);
 
 	/**
-	 * The part of @writes that PP @pp of @pps does, with an end: the parts of all are all of them. Each list is to
-	 * lie behind the one before.
+	 * The part of @commands that PP @pp of @pps executes, with an end: the parts of all are all of them. Each list
+	 * is to lie behind the one before.
 	 */
-	static std::vector<LimaCommand> of_pp(std::span<const GpuWrite> writes, unsigned pp, unsigned pps);
+	static std::vector<LimaCommand> of_pp(std::span<const LimaCommand> commands, unsigned pp, unsigned pps);
 
 	/**
 	 * The PLBU takes @bytes of the heap at address @base, and @writes, each in a block of its own and in rising
-	 * order, find their places as it does. Then it copies what it wrote to @copies, 64 bits each. Fails with
-	 * EINVAL where places or @bytes do not fit in with blocks.
+	 * order, find their places as it does. Fails with EINVAL where places or @bytes do not fit in with blocks.
 	 */
-	static Result<std::vector<LimaCommand>> of_heap(uint64_t base, std::span<const GpuWrite> writes, uint64_t bytes,
-							uint64_t copies);
+	static Result<std::vector<LimaCommand>> of_heap(uint64_t base, std::span<const GpuWrite> writes,
+							uint64_t bytes);
+
+	/** What stands at the places of @writes goes to @copies, 64 bits each. */
+	static std::vector<LimaCommand> of_copies(std::span<const GpuWrite> writes, uint64_t copies);
 };
 
 } // namespace drmsqueeze

@@ -37,6 +37,12 @@ Result<GemHandle> GemHandle::import_dmabuf(int device_fd, int dmabuf)
 	return GemHandle(device_fd, handle);
 }
 
+Status GemHandle::close()
+{
+	const uint32_t handle = std::exchange(handle_, 0);
+	return drmCloseBufferHandle(fd_, handle) == 0 ? Status() : Status(error_of("GEM_CLOSE"));
+}
+
 void GemHandle::reset() noexcept
 {
 	if (handle_)

@@ -23,6 +23,11 @@ public:
 
 	uint32_t get() const { return handle_; }
 
+	/** Gives it back, and says whether the kernel took it; nothing is owned any more. */
+	Status close();
+	/** Leaves it to the end of the device's file. */
+	void leave() noexcept { handle_ = 0; }
+
 	/** A dma-buf of this object, mappable for reading. */
 	Result<UniqueFd> export_dmabuf() const;
 	/** The object behind @dmabuf. A device that exported it finds its own object again, heap or not. */

@@ -4,9 +4,10 @@
 #include <gtest/gtest.h>
 #include <set>
 
-#include "stressors/short_jobs.h"
+#include "stressors/heap_case.h"
 #include "stressors/stressor.h"
 #include "tests/cpp/fake_driver.h"
+#include "tests/cpp/temporary_root.h"
 
 namespace drmsqueeze
 {
@@ -96,6 +97,67 @@ TEST(HeapLifetimeTest, ANeighbourNeedsTheFile)
 	EXPECT_THROW(create({{"parts", {"vm", "file"}}, {"neighbour", true}}), ScenarioError);
 	EXPECT_NO_THROW(create({{"parts", {"vm", "file"}}}));
 	EXPECT_NO_THROW(create({{"neighbour", true}})) << "then the file is left out";
+}
+
+/** Address spaces that go with their file only, as lima's. */
+class NoVmContext : public WatchedContext
+{
+public:
+	Result<std::unique_ptr<Memory>> create_heap(const HeapShape &shape) override
+	{
+		return std::unique_ptr<Memory>(new FakeBuffer(fake, shape.bytes));
+	}
+	Status take_away(Taken part, uint32_t /*group*/, Memory * /*heap*/) override
+	{
+		return part == Taken::vm ? Status(Error{EOPNOTSUPP, "no VM"}) : Status();
+	}
+};
+
+const Driver kNoVm = {.name = "no-vm", .module = "no-vm", .log_rules = {}, .outcome_rules = {}, .open = [] {
+			      return Result<std::unique_ptr<Context>>(std::make_unique<NoVmContext>());
+		      }};
+
+TEST(HeapLifetimeTest, APartThatADriverDoesNotHaveIsRefusedAndSaid)
+{
+	auto prepare = [](const json &options) {
+		return kHeapLifetime.create(JsonReader(options, ""))->prepare(kNoVm).error().code;
+	};
+	EXPECT_EQ(prepare({{"parts", {"heap", "vm"}}}), EOPNOTSUPP);
+	EXPECT_EQ(prepare({{"parts", {"heap", "group", "file"}}}), ENOENT) << "nobody counts growths here";
+	EXPECT_EQ(prepare(json::object()), ENOENT) << "then it is left out";
+	EXPECT_EQ(kHeapLifetime.limits(kNoVm), std::vector<std::string>{"vm: no VM"});
+}
+
+TEST(HeapLifetimeTest, AHeapIsToGrow)
+{
+	auto create = [](const json &options) { return kHeapLifetime.create(JsonReader(options, "")); };
+	EXPECT_THROW(create({{"chunk_kib", 64}, {"heap_kib", 64}}), ScenarioError);
+	EXPECT_NO_THROW(create({{"chunk_kib", 32}, {"heap_kib", 64}})) << "the smallest of lima's that grows";
+}
+
+TEST(GrowthsTest, TheModelThatIsThereCounts)
+{
+	TemporaryRoot root;
+	EXPECT_EQ(growths_begun(root.root()).error().code, ENOENT);
+	const std::string counters = "/sys/kernel/debug/drmsqueeze/mali-utgard/counters/";
+	root.write(counters + "out_of_memory", "7\n");
+	root.write(counters + "growths", "6\n");
+	root.write(counters + "tlb_hits", "100\n");
+	EXPECT_EQ(*growths_begun(root.root()), 7U);
+	EXPECT_EQ(growth_counters(root.root()),
+		  (std::map<std::string, uint64_t>{{"growths", 6}, {"out_of_memory", 7}}));
+}
+
+TEST(GrowthsTest, ATrapThatHoldsThemUpCountsInstead)
+{
+	TemporaryRoot root;
+	root.write("/sys/kernel/debug/drmsqueeze/mali-utgard/counters/out_of_memory", "7\n");
+	const std::string trap = "/sys/kernel/debug/drmsqueeze/traps/slow-doubling/";
+	root.write(trap + "armed", "0\n");
+	root.write(trap + "fired", "3\n");
+	EXPECT_EQ(*growths_begun(root.root()), 7U);
+	root.write(trap + "armed", "1\n");
+	EXPECT_EQ(*growths_begun(root.root()), 3U);
 }
 
 } // namespace

@@ -61,7 +61,7 @@ TEST(LimaList, PpsShareWhatThereIsToWrite)
 		Interpreter all;
 		size_t commands = 0;
 		for (unsigned pp = 0; pp < pps; pp++) {
-			auto list = LimaList::of_pp(writes, pp, pps);
+			auto list = LimaList::of_pp(LimaList::of_writes(writes), pp, pps);
 			EXPECT_EQ(list.back().op, UTGARD_LIST_END);
 			commands += list.size();
 			all.run(list);
@@ -75,12 +75,23 @@ TEST(LimaList, PpsShareWhatThereIsToWrite)
 	EXPECT_EQ(LimaList::of_pp({}, 0, 4).size(), 1U) << "a PP with nothing to do ends at once";
 }
 
+/** What the GP executes of a job whose PPs have nothing to do. */
+Result<std::vector<LimaCommand>> of_job(uint64_t heap, std::span<const GpuWrite> writes, uint64_t bytes,
+					uint64_t copies)
+{
+	auto list = LimaList::of_heap(heap, writes, bytes);
+	if (list)
+		for (const LimaCommand &copy : LimaList::of_copies(writes, copies))
+			list->push_back(copy);
+	return list;
+}
+
 TEST(LimaList, AHeapJobTakesAllThatItSaidItWouldAndCopiesWhatItWrote)
 {
 	constexpr uint64_t kHeap = 0x400000;
 	constexpr uint64_t kCopies = 0x10000;
 	const GpuWrite writes[] = {{kHeap + 16, 1}, {kHeap + 3 * kBlock + 16, 2}, {kHeap + 4 * kBlock + 16, 3}};
-	auto list = LimaList::of_heap(kHeap, writes, 7 * kBlock, kCopies);
+	auto list = of_job(kHeap, writes, 7 * kBlock, kCopies);
 	ASSERT_TRUE(list);
 	EXPECT_LE(list->size(), LimaList::commands_for(3));
 	Interpreter gp(kHeap);
@@ -93,10 +104,33 @@ TEST(LimaList, AHeapJobTakesAllThatItSaidItWouldAndCopiesWhatItWrote)
 	EXPECT_FALSE(gp.memory.contains(kHeap)) << "the place of another job";
 }
 
+TEST(LimaList, PpsLookAtWhatTheGpHasTiled)
+{
+	constexpr unsigned kPps = 4;
+	constexpr uint64_t kHeap = 0x400000;
+	constexpr uint64_t kCopies = 0x10000;
+	std::vector<GpuWrite> writes;
+	for (uint64_t i = 0; i < 6; i++)
+		writes.push_back({kHeap + i * kBlock, 100 + i});
+	Interpreter gpu(kHeap);
+	auto takes = LimaList::of_heap(kHeap, writes, 6 * kBlock);
+	ASSERT_TRUE(takes);
+	gpu.run(*takes);
+	size_t commands = takes->size();
+	for (unsigned pp = 0; pp < kPps; pp++) {
+		auto list = LimaList::of_pp(LimaList::of_copies(writes, kCopies), pp, kPps);
+		commands += list.size();
+		gpu.run(list);
+	}
+	EXPECT_LE(commands, LimaList::commands_for(6));
+	for (uint64_t i = 0; i < 6; i++)
+		EXPECT_EQ(gpu.memory[kCopies + 8 * i], 100 + i);
+}
+
 TEST(LimaList, AHeapJobMayBeginFurtherIn)
 {
 	const GpuWrite writes[] = {{0x400000 + 2 * kBlock, 5}};
-	auto list = LimaList::of_heap(0x400000, writes, 4 * kBlock, 0x10000);
+	auto list = of_job(0x400000, writes, 4 * kBlock, 0x10000);
 	ASSERT_TRUE(list);
 	EXPECT_LE(list->size(), LimaList::commands_for(1));
 	Interpreter gp(0x400000);
@@ -115,9 +149,9 @@ TEST(LimaList, PlacesThatFitNoBlocksAreRefused)
 		{{0x400000, 1}, {0x400000 + 4 * kBlock, 2}}, /* behind it */
 	};
 	for (const auto &writes : bad)
-		EXPECT_EQ(LimaList::of_heap(0x400000, writes, 4 * kBlock, 0).error().code, EINVAL);
-	EXPECT_EQ(LimaList::of_heap(0x400000, {}, 100, 0).error().code, EINVAL);
-	EXPECT_TRUE(LimaList::of_heap(0x400000, {}, kBlock, 0));
+		EXPECT_EQ(LimaList::of_heap(0x400000, writes, 4 * kBlock).error().code, EINVAL);
+	EXPECT_EQ(LimaList::of_heap(0x400000, {}, 100).error().code, EINVAL);
+	EXPECT_TRUE(LimaList::of_heap(0x400000, {}, kBlock));
 }
 
 TEST(LimaOutcome, OneErrnoForEverything)

@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: MIT
 """lima on the model of a Mali-400: each fate of a job appears when its fault is planted, the GPU works afterwards, and a heap
-that cannot grow fails its job. With nothing planted all complete: configs/suite/*lima*.json."""
+that cannot grow fails its job. What a heap that grows slowly stands on goes away. With nothing planted all complete:
+configs/suite/*lima*.json."""
 
+import json
 from typing import Any
 
 import pytest
 from drmsqueeze_results.model import Status
 
-from whole_runs import RunOne
+from drmsqueeze import TOP
+
+from whole_runs import Executed, RunOne
 
 TARGET: dict[str, Any] = {"driver": "lima", "model": "mali-utgard"}
 HEAP: dict[str, Any] = {"kind": "tiler-heap", "heap_mib": 4, "step_kib": 256, "jobs": 5}
@@ -38,3 +42,52 @@ def test_a_heap_that_is_full_fails_its_jobs(run_one: RunOne) -> None:
     done = run_one(target=TARGET, stressors=[full, HEAP])
     assert done.fates == {"failed": 5, "completed": 5}, done.story
     assert not done.run.witnesses, "no job timed out: " + done.story
+
+
+PP_BUS_ERROR = 1 << 4
+# As above, but the last 16 of a job's 1,040 writes are those of the PPs, and each job starts five units: the GP and four PPs.
+RENDERED: list[dict[str, Any]] = [{"fault": "corrupt_write", "nth": 1040 + 1024 + 5, "value": 1},
+                                  {"fault": "finish_with_events", "nth": 3 * 5 + 3, "value": PP_BUS_ERROR}]
+
+
+def test_what_pps_find_in_a_heap_is_looked_at(run_one: RunOne) -> None:
+    """The second job's PPs write something else than they found, one of the fourth job's fails."""
+    done = run_one(target=TARGET, stressors=[HEAP | {"render": True}], model_faults=RENDERED)
+    assert done.fates == {"completed": 3, "corrupted": 1, "failed": 1}, done.story
+
+
+LIFETIMES = json.loads((TOP / "configs/lima-lifetimes/parts.json").read_text())
+
+
+def _rows(done: Executed) -> list[dict[str, Any]]:
+    """The rows of the table of the only stressor that has one, by the names of its columns."""
+    told = json.loads((done.directory / "stressors.json").read_text())
+    (table,) = [one for stressor in told for one in stressor.get("tables", ())]
+    return [dict(zip(table["columns"], row, strict=True)) for row in table["rows"]]
+
+
+def test_what_a_growth_stands_on_goes_away(run_one: RunOne) -> None:
+    """A job of lima keeps what it has: it completes whatever its client gives back, and nobody but the end of a file waits for the growth."""
+    parts = ["nothing", "heap", "group", "process"]
+    done = run_one(base=LIFETIMES, stressors=[LIFETIMES["stressors"][0] | {"parts": parts, "jobs": len(parts)}])
+    assert done.fates == {"completed": len(parts)}, done.story
+    cases = {row["gone"]: row for row in _rows(done)}
+    assert list(cases) == parts
+    assert all(case["growth seen"] == "yes" and case["client behind"] == "0" and case["of them failed"] == "0" for case in cases.values()), cases
+    assert all(cases[part]["fence"] == "0" for part in ("nothing", "heap", "group")), cases
+    assert all("growths 1" in case["the model counted"] for case in cases.values()), cases
+
+
+def test_an_address_space_of_lima_cannot_be_taken_away(run_one: RunOne) -> None:
+    done = run_one(base=LIFETIMES, stressors=[LIFETIMES["stressors"][0] | {"parts": ["vm"]}])
+    assert not done.fates and any("goes with it only" in reason for reason in done.run.verdict.reasons), done.story
+
+
+def test_a_shared_heap_grows_for_one_client_only(run_one: RunOne) -> None:
+    """The job of the other client has an MMU fault: it is lost, and the GPU works afterwards. With a heap for each client none is."""
+    shared = json.loads((TOP / "configs/lima-lifetimes/shared-heap.json").read_text())
+    done = run_one(base=shared)
+    assert done.fates.get("failed", 0) >= 1 and set(done.fates) <= {"failed", "completed"}, done.story
+    assert done.run.status is Status.PASS, done.story
+    own = run_one(base=shared, stressors=[shared["stressors"][0] | {"heap": "persistent"}], expect={"lab": {"failed": [0, 0]}})
+    assert own.fates == {"completed": 8} and own.run.status is Status.PASS, own.story
