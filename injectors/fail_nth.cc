@@ -18,14 +18,23 @@ namespace
 
 constexpr FaultKind kSlab = {"fail-nth", "/sys/kernel/debug/failslab", "CONFIG_FAILSLAB"};
 constexpr FaultKind kPages = {"fail-nth", "/sys/kernel/debug/fail_page_alloc", "CONFIG_FAIL_PAGE_ALLOC"};
+/* Parameters of drivers without which what is to be swept is not there. */
 constexpr const char *kUnstable = "/sys/module/panfrost/parameters/unstable_ioctls";
+constexpr const char *kErrorTasks = "/sys/module/lima/parameters/max_error_tasks";
 constexpr const char *kSpared = "/sys/kernel/debug/drmsqueeze/fault_site/spared"; /* of lab/probes/fault_site.c */
 constexpr const char *kKernelThreads = "irq/*"; /* in which operations of the sweep allocate */
 constexpr uint64_t kTimes = 1000000000;         /* should_fail_ex() counts down from it, with fail-nth too */
 
+struct Parameter {
+	const char *option;
+	const char *path;
+	nlohmann::json value;
+	std::string text; /* as it is written */
+};
+
 struct Options {
 	FaultScope scope; /* all, or a stack */
-	bool unstable_ioctls;
+	std::vector<Parameter> parameters;
 	std::vector<std::string> spared; /* functions */
 };
 
@@ -38,7 +47,7 @@ class FailNthGates : public Injector
 {
 public:
 	explicit FailNthGates(const Options &options)
-		: unstable_ioctls_(options.unstable_ioctls), spared_(options.spared),
+		: parameters_(options.parameters), spared_(options.spared),
 		  slab_(kSlab, silent(options.scope), {{"ignore-gfp-wait", "N"}, {"cache-filter", "N"}}),
 		  pages_(kPages, silent(options.scope),
 			 {{"ignore-gfp-wait", "N"}, {"ignore-gfp-highmem", "N"}, {"min-order", "0"}})
@@ -47,8 +56,9 @@ public:
 
 	Status check(const InjectorSeat &seat) const override
 	{
-		if (unstable_ioctls_ && !seat.root.exists(kUnstable))
-			return Error{ENOTSUP, std::string(kUnstable) + " is missing"};
+		for (const Parameter &parameter : parameters_)
+			if (!seat.root.exists(parameter.path))
+				return Error{ENOTSUP, std::string(parameter.path) + " is missing"};
 		if (!spared_.empty() && !seat.root.exists(kSpared))
 			return Error{ENOTSUP, std::string("spared: ") + kSpared + " is missing"};
 		Status status = slab_.check(seat);
@@ -60,8 +70,9 @@ public:
 		Status status = slab_.arm(seat);
 		if (status)
 			status = pages_.arm(seat);
-		if (status && unstable_ioctls_)
-			status = seat.journal.turn(seat.root.path(kUnstable), "Y");
+		for (const Parameter &parameter : parameters_)
+			if (status)
+				status = seat.journal.turn(seat.root.path(parameter.path), parameter.text);
 		if (status && !spared_.empty())
 			status = seat.journal.turn(seat.root.path(kSpared), fmt::format("{}", fmt::join(spared_, " ")));
 		/* Armed by a client that may be killed meanwhile: who restores puts these back with the rest. */
@@ -88,8 +99,8 @@ public:
 			{"settings", {{"failslab", slab["settings"]}, {"fail_page_alloc", pages["settings"]}}},
 			{"fired", nullptr},
 			{"charged_to", nullptr}};
-		if (unstable_ioctls_)
-			report["settings"]["unstable_ioctls"] = true;
+		for (const Parameter &parameter : parameters_)
+			report["settings"][parameter.option] = parameter.value;
 		if (!spared_.empty())
 			report["settings"]["spared"] = spared_;
 		if (counted) {
@@ -102,7 +113,7 @@ public:
 	bool never_fired() const override { return slab_.never_fired() && pages_.never_fired(); }
 
 private:
-	bool unstable_ioctls_;
+	std::vector<Parameter> parameters_;
 	std::vector<std::string> spared_;
 	FaultInjector slab_;
 	FaultInjector pages_;
@@ -111,7 +122,11 @@ private:
 std::unique_ptr<Injector> create(JsonReader reader, const Request & /*request*/)
 {
 	Options options{};
-	options.unstable_ioctls = reader.boolean_or("unstable_ioctls", false);
+	if (reader.boolean_or("unstable_ioctls", false))
+		options.parameters.push_back({"unstable_ioctls", kUnstable, true, "Y"});
+	constexpr uint64_t kMaxTasks = 1000000;
+	if (uint64_t tasks = reader.integer_or("max_error_tasks", 0, kMaxTasks, 0))
+		options.parameters.push_back({"max_error_tasks", kErrorTasks, tasks, fmt::format("{}", tasks)});
 	options.spared = reader.strings_or("spared", {});
 	for (const std::string &name : options.spared) /* they are written as one line */
 		if (name.empty() || name.find_first_of(" \t\n/") != std::string::npos)

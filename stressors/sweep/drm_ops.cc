@@ -22,6 +22,7 @@ namespace drmsqueeze
 namespace
 {
 
+const char kLima[] = "lima";
 const char kPanfrost[] = "panfrost";
 const char kPanthorName[] = "panthor";
 const char kVgem[] = "vgem";
@@ -165,6 +166,11 @@ constexpr OperationType kOperations[] = {
 	{"panthor/gem-close", make<GemClose<kPanthorName>>, without<kPanthorName>, open_there<kPanthorName>},
 	{"panthor/prime-export", make<Export<kPanthorName>>, without<kPanthorName>, import_there<kPanthorName>},
 	{"panthor/prime-import", make<Import<kPanthorName>>, without<kPanthorName>, import_there<kPanthorName>},
+	{"lima/open", make<Open<kLima>>, without<kLima>, open_there<kLima>},
+	{"lima/close", make<Close<kLima>>, without<kLima>, open_there<kLima>},
+	{"lima/gem-close", make<GemClose<kLima>>, without<kLima>, open_there<kLima>},
+	{"lima/prime-export", make<Export<kLima>>, without<kLima>, import_there<kLima>},
+	{"lima/prime-import", make<Import<kLima>>, without<kLima>, import_there<kLima>},
 	{"vgem/open", make<Open<kVgem>>, without<kVgem>, open_there<kVgem>},
 	{"vgem/close", make<Close<kVgem>>, without<kVgem>, open_there<kVgem>},
 	{"vgem/gem-close", make<GemClose<kVgem>>, without<kVgem>, open_there<kVgem>},
