@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Firmware images for CSF Malis, as panthor reads them (panthor_fw.c). Ours holds no code: the GPU model is the firmware, and the image only
-describes the memory that it works in."""
+describes the memory that it works in. And those for the two processors of an Adreno a200, which hold nothing at all."""
 
 import struct
 from collections.abc import Sequence
@@ -9,6 +9,12 @@ from enum import IntFlag
 
 PANTHOR_PATH = "arm/mali/arch10.8/mali_csffw.bin"
 """Below /lib/firmware; the architecture is that of GPU_ID in lab/models/mali_csf_gpu.c."""
+
+MSM_PATHS = ("qcom/yamato_pm4.fw", "qcom/yamato_pfp.fw")
+"""Below /lib/firmware; those of a200 (adreno/a2xx_catalog.c)."""
+MSM_IMAGE = b"".join(word.to_bytes(4, "little") for word in (0, 0x200000, 0, 0, 0, 0x200000))
+"""The driver writes the words from the second on into registers, and takes the second for a version: 0 would be one without protection
+(a2xx_hw_init())."""
 
 MAGIC = 0xC3F13A6E
 HEADER = struct.Struct("<IBBHIII")

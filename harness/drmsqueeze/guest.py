@@ -116,10 +116,12 @@ def _install_modules(root: Path, kernel: LabKernel, ours: Modules) -> None:
 
 def _install_firmware(root: Path, ours: Modules) -> None:
     """What drivers on a model ask the kernel for, where they are."""
-    if any(module.stem == "panthor" for module in ours.all()):
-        place = root / "lib/firmware" / firmware.PANTHOR_PATH
-        place.parent.mkdir(parents=True)
-        place.write_bytes(firmware.image())
+    images = {"panthor": {firmware.PANTHOR_PATH: firmware.image()}, "msm": dict.fromkeys(firmware.MSM_PATHS, firmware.MSM_IMAGE)}
+    for module in ours.all():
+        for name, image in images.get(module.stem, {}).items():
+            place = root / "lib/firmware" / name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(image)
 
 
 def pack(root: Path, image: Path, base: Path | None = None) -> None:

@@ -12,7 +12,11 @@ from drmsqueeze.errors import InfrastructureError
 from drmsqueeze.kernels import LAB, KernelSpec, LabKernel, Variant, jobs
 
 # Where in the kernel source the drivers live that run on a model; an older kernel may lack one, and then has no module of it.
-MODELLED_DRIVERS = {name: f"drivers/gpu/drm/{name}" for name in ("panfrost", "panthor", "lima")}
+MODELLED_DRIVERS = {name: f"drivers/gpu/drm/{name}" for name in ("panfrost", "panthor", "lima", "msm")}
+# What a driver's directory has since our way to build it fits (lab/glue): msm keeps the GPUs of each generation in a file since 6.11.
+FITS_SINCE = {"msm": "adreno/a2xx_catalog.c"}
+# Directories with files that are laid over a driver's own.
+OVERLAYS = ("injectable", "glue")
 # The same of drivers that need a header before each file, to take a device of QEMU as it is (lab/shims/NAME.h). Variants do not touch them.
 SHIMMED_DRIVERS = {"vmwgfx": "drivers/gpu/drm/vmwgfx"}
 
@@ -100,15 +104,17 @@ def build_modules(kernel: LabKernel, spec: KernelSpec, models: Path = LAB / "mod
 
     def build(path: Path) -> None:
         tree = path / "tree"
-        drivers = {name: place for name, place in MODELLED_DRIVERS.items() if (kernel.path / "source" / place).is_dir()}
+        drivers = {name: place for name, place in MODELLED_DRIVERS.items()
+                   if (kernel.path / "source" / place / FITS_SINCE.get(name, "")).exists()}
         for place in drivers.values():
             shutil.copytree(kernel.path / "source" / place, tree / place)
         for variant in spec.variants:
             patch_driver(tree, variant)
         for name, place in drivers.items():
             shutil.move(tree / place, path / name)
-            if (LAB / "injectable" / name).is_dir():
-                shutil.copytree(LAB / "injectable" / name, path / name, dirs_exist_ok=True)
+            for overlay in OVERLAYS:
+                if (LAB / overlay / name).is_dir():
+                    shutil.copytree(LAB / overlay / name, path / name, dirs_exist_ok=True)
         shutil.rmtree(tree)
         shutil.copytree(models, path / "models")
         shutil.copytree(LAB / "traps", path / "traps")
@@ -119,7 +125,7 @@ def build_modules(kernel: LabKernel, spec: KernelSpec, models: Path = LAB / "mod
     inputs = {
         "kernel": kernel.path.name,
         "models": cache.tree_digest(models),
-        "lab": cache.tree_digest(LAB / "traps", LAB / "probes", LAB / "injectable", LAB / "Kbuild"),
+        "lab": cache.tree_digest(LAB / "traps", LAB / "probes", *(LAB / overlay for overlay in OVERLAYS), LAB / "Kbuild"),
         "variants": " ".join(f"{v.name}:{cache.file_digest(v.patch)}" for v in spec.variants),
     }
     return Modules(cache.get("modules", inputs, build), _build_shimmed(kernel))

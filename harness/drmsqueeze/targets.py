@@ -22,6 +22,8 @@ TARGETS: Mapping[str, Target] = {
     "panfrost": Target("panfrost"),
     "panthor": Target("panthor", needs=("governor_simpleondemand",)),
     "lima": Target("lima"),
+    # Before its GPU is bound, msm does not know that an a2xx has an MMU, and would take 16 MiB for BOs in one piece (msm_init_vram()).
+    "msm": Target("msm", parameters=":vram=0"),
     "vgem": Target("vgem"),
     "vkms": Target("vkms"),
     "virtio_gpu": Target("virtio-gpu", "virtio-gpu-pci"),
@@ -34,7 +36,7 @@ TARGETS: Mapping[str, Target] = {
 }
 
 # The GPU model that stands in for a driver's hardware on machine vm.
-MODELS: Mapping[str, str] = {"panfrost": "mali-jm", "panthor": "mali-csf", "lima": "mali-utgard"}
+MODELS: Mapping[str, str] = {"panfrost": "mali-jm", "panthor": "mali-csf", "lima": "mali-utgard", "msm": "adreno-a2xx"}
 
 # The model whose firmware has a policy for an answer to its out-of-memory event without a chunk (target.oom_null).
 OOM_NULL_MODEL = "mali-csf"

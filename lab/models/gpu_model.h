@@ -60,6 +60,8 @@ struct gpu_model_fault {
 struct gpu_model_desc {
 	const char *name;		/* of the device and of the directory in debugfs */
 	const char *compatible;		/* what the driver matches */
+	size_t compatible_size;		/* of several with a NUL between them; 0: it is one */
+	const char *mmio_name;		/* optional: by which the driver looks for its registers */
 	resource_size_t mmio_base;	/* any range above RAM, one for each model: claimed, but never mapped */
 	size_t mmio_size;
 	unsigned long clock_hz;
@@ -112,6 +114,8 @@ struct gpu_model {
 int gpu_model_register(struct gpu_model *gm, const struct gpu_model_desc *desc);
 void gpu_model_unregister(struct gpu_model *gm);
 struct gpu_model *gpu_model_find(const char *name);
+/* As of_find_matching_node(), with the nodes of models first: those are in no tree. */
+struct device_node *gpu_model_find_matching_node(struct device_node *from, const struct of_device_id *matches);
 
 /* Whether some address space has a translation fault which the driver has not answered yet. For traps: takes no lock. */
 bool gpu_model_fault_pending(void);

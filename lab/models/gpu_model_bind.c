@@ -53,7 +53,7 @@ static int gpu_model_add_node(struct gpu_model *gm)
 
 	node->compatible.name = "compatible";
 	node->compatible.value = (void *)gm->desc->compatible;
-	node->compatible.length = strlen(gm->desc->compatible) + 1;
+	node->compatible.length = gm->desc->compatible_size ?: strlen(gm->desc->compatible) + 1;
 	node->compatible.next = &node->dma_coherent;
 	node->dma_coherent.name = dma_noncoherent ? "dma-noncoherent" : "dma-coherent";
 	if (gm->desc->supply) {
@@ -138,7 +138,7 @@ static void gpu_model_remove_supply(struct gpu_model *gm)
 static int gpu_model_add_device(struct gpu_model *gm)
 {
 	struct resource res[1 + GPU_MODEL_MAX_IRQS] = {
-		DEFINE_RES_MEM(gm->desc->mmio_base, gm->desc->mmio_size),
+		DEFINE_RES_MEM_NAMED(gm->desc->mmio_base, gm->desc->mmio_size, gm->desc->mmio_name),
 	};
 	unsigned int irqs = gpu_model_count(gm->desc->irqs);
 	struct platform_device_info info = {

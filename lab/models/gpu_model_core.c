@@ -156,6 +156,20 @@ struct gpu_model *gpu_model_find(const char *name)
 }
 EXPORT_SYMBOL_GPL(gpu_model_find);
 
+struct device_node *gpu_model_find_matching_node(struct device_node *from, const struct of_device_id *matches)
+{
+	unsigned int i;
+
+	for (i = 0; i < GPU_MODEL_MAX && !from; i++) {
+		struct gpu_model *gm = READ_ONCE(gpu_models[i]);
+
+		if (gm && of_match_node(matches, gm->node))
+			return of_node_get(gm->node);
+	}
+	return of_find_matching_node(from, matches);
+}
+EXPORT_SYMBOL_GPL(gpu_model_find_matching_node);
+
 void gpu_model_kick(struct gpu_model *gm)
 {
 	gm->kicked = true;

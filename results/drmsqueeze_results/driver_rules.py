@@ -106,8 +106,9 @@ DRIVER_RULES: tuple[Rule, ...] = (
     rule("msm-timeout", _MSM + r"(?:\S+: )?(?P<what>hangcheck detected gpu lockup|gpu fault ring|preemption timed out)", WARNING,
          "msm/msm_gpu.c, hangcheck_handler(); msm/adreno/a5xx_gpu.c, a6xx_gpu.c, fault_detect_irq()", lines=3, **_TIMEOUT),
     rule("msm-reset", _MSM + r"\S+: (?P<what>hangcheck recover)!", WARNING, "msm/msm_gpu.c, recover_worker()", lines=3, **_RESET),
-    rule("msm-page-fault", r"\*\*\* (?:gpu )?fault: (?:ttbr0|iova)=", WARNING,
-         "msm/adreno/adreno_gpu.c, adreno_fault_handler(); msm/msm_iommu.c; 5.10 has no ttbr0", title="msm", **_PAGE_FAULT),
+    rule("msm-page-fault", r"\*\*\* (?:gpu )?fault: (?:ttbr0|iova)=|adreno \S+: MMU_PAGE_FAULT: (?!0{8})", WARNING,
+         "msm/adreno/adreno_gpu.c, adreno_fault_handler(); msm/msm_iommu.c; 5.10 has no ttbr0; a2xx_gpu.c, a2xx_irq()", title="msm",
+         **_PAGE_FAULT),
     rule("msm-job-fault",
          _MSM + r"(?P<what>CP \| (?:opcode error|HW fault|DMA error|protected mode error|AHB (?:bus )?error)|CP (?:ucode|"
          r"AHB) error interrupt|"

@@ -8,7 +8,7 @@ from drmsqueeze_results.model import Outcome, Run
 from drmsqueeze_results.observations import Observation
 
 # Injectors that make allocations fail. A comparison with one of them is no verdict on GFP flags.
-INJECTS_FAILURES = frozenset({"fail-page-alloc", "failslab", "fail-function", "fail-nth"})
+INJECTS_FAILURES = frozenset({"fail-page-alloc", "failslab", "fail-function", "fail-gem-alloc", "fail-gem-iova", "fail-nth"})
 PLANTED = {"trap": "trap", "model-fault": "fault"}
 HEAP_GROWTHS = "heap growths"  # as stressors count them (tiler_heap.cc)
 INCREMENTAL_PASSES = "incremental passes"
