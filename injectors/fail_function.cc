@@ -57,12 +57,12 @@ public:
 		auto value = return_value(seat.root);
 		if (!value)
 			return value.error();
-		auto others = seat.root.read(knob_path("inject"));
+		auto others = seat.root.read(knob_path(seat.root, "inject"));
 		if (!others)
 			return others.error();
 		if (!trimmed(*others).empty())
-			return Error{EBUSY, fmt::format("{} has {} already, which would fail too", knob_path("inject"),
-							trimmed(*others))};
+			return Error{EBUSY, fmt::format("{} has {} already, which would fail too",
+							knob_path(seat.root, "inject"), trimmed(*others))};
 		if (options().scope.kind == ScopeKind::thread) {
 			auto symbols = seat.root.read("/proc/kallsyms");
 			if (!symbols || symbols->find(kTracedKprobes) == std::string::npos)
@@ -80,9 +80,11 @@ public:
 		if (!value)
 			return value.error();
 		returned_ = fmt::format("{}", static_cast<int64_t>(*value));
-		if (Status status = seat.journal.add(seat.root.path(knob_path("inject")), function_); !status)
+		if (Status status = seat.journal.add(seat.root.path(knob_path(seat.root, "inject")), function_);
+		    !status)
 			return status;
-		if (Status status = write_return_value(seat.root, knob_path(function_ + "/retval"), *value); !status)
+		if (Status status = write_return_value(seat.root, knob_path(seat.root, function_ + "/retval"), *value);
+		    !status)
 			return status;
 		return FaultInjector::arm(seat);
 	}

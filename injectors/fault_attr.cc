@@ -47,6 +47,16 @@ FaultScope parse_scope(JsonReader reader)
 	return scope;
 }
 
+/** As on the machine, without the root's prefix; the pattern itself where nothing matches. */
+std::string directory_of(const FaultKind &kind, const Root &root)
+{
+	std::string pattern = kind.directory;
+	if (pattern.find('*') == std::string::npos)
+		return pattern;
+	auto found = root.glob(pattern);
+	return found.empty() ? pattern : found.front().substr(root.path("").size());
+}
+
 } // namespace
 
 FaultOptions parse_fault_options(JsonReader &reader)
@@ -65,7 +75,7 @@ FaultOptions parse_fault_options(JsonReader &reader)
 std::string fault_unsupported(const FaultKind &kind, const Root &root)
 {
 	for (const char *knob : {kProbability, "stacktrace-depth"})
-		if (std::string path = fmt::format("{}/{}", kind.directory, knob); !root.exists(path))
+		if (std::string path = fmt::format("{}/{}", directory_of(kind, root), knob); !root.exists(path))
 			return fmt::format("{} is missing ({}, CONFIG_FAULT_INJECTION_DEBUG_FS, "
 					   "CONFIG_FAULT_INJECTION_STACKTRACE_FILTER, debugfs mounted)",
 					   path, kind.config);
@@ -77,9 +87,9 @@ FaultInjector::FaultInjector(const FaultKind &kind, FaultOptions options, std::v
 {
 }
 
-std::string FaultInjector::knob_path(std::string_view knob) const
+std::string FaultInjector::knob_path(const Root &root, std::string_view knob) const
 {
-	return fmt::format("{}/{}", kind_.directory, knob);
+	return fmt::format("{}/{}", directory_of(kind_, root), knob);
 }
 
 std::vector<KnobSetting> FaultInjector::settings(const TextRange &require) const
@@ -120,14 +130,14 @@ Result<TextRange> FaultInjector::require_range(const Root &root) const
 Status FaultInjector::check(const InjectorSeat &seat) const
 {
 	for (const KnobSetting &setting : settings({}))
-		if (!seat.root.exists(knob_path(setting.knob)))
-			return Error{ENOTSUP, knob_path(setting.knob) + " is missing"};
-	auto probability = seat.root.read(knob_path(kProbability));
+		if (!seat.root.exists(knob_path(seat.root, setting.knob)))
+			return Error{ENOTSUP, knob_path(seat.root, setting.knob) + " is missing"};
+	auto probability = seat.root.read(knob_path(seat.root, kProbability));
 	if (!probability)
 		return probability.error();
 	if (trimmed(*probability) != kOff)
 		return Error{EBUSY, fmt::format("{} is {}: somebody else injects failures here already",
-						knob_path(kProbability), trimmed(*probability))};
+						knob_path(seat.root, kProbability), trimmed(*probability))};
 	if (auto range = require_range(seat.root); !range)
 		return range.error();
 	if (options_.scope.kind == ScopeKind::thread)
@@ -145,7 +155,7 @@ Status FaultInjector::arm(const InjectorSeat &seat)
 		if (Status status = mark_threads(seat); !status)
 			return status;
 	for (const KnobSetting &setting : settings(*range)) {
-		std::string path = seat.root.path(knob_path(setting.knob));
+		std::string path = seat.root.path(knob_path(seat.root, setting.knob));
 		if (Status status = seat.journal.turn(path, setting.value); !status)
 			return status;
 		auto now = seat.journal.find(path)->read();
@@ -154,7 +164,7 @@ Status FaultInjector::arm(const InjectorSeat &seat)
 		read_back_[setting.knob] = trimmed(*now);
 	}
 	journal_ = &seat.journal;
-	times_path_ = seat.root.path(knob_path("times"));
+	times_path_ = seat.root.path(knob_path(seat.root, "times"));
 	return {};
 }
 
@@ -165,7 +175,7 @@ Status FaultInjector::adjust(const InjectorSeat &seat)
 		return {};
 	on_ = on;
 	std::string value = on ? std::to_string(options_.probability) : kOff;
-	Status status = seat.journal.turn(seat.root.path(knob_path(kProbability)), value);
+	Status status = seat.journal.turn(seat.root.path(knob_path(seat.root, kProbability)), value);
 	if (status && on)
 		read_back_[kProbability] = value; /* turn() has read it back */
 	return status;

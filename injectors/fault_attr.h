@@ -40,9 +40,10 @@ struct FaultOptions {
 };
 
 struct FaultKind {
-	const char *injector;  /* as scenarios name it */
-	const char *directory; /* of its knobs */
-	const char *config;    /* the kernel option that makes them */
+	const char *injector; /* as scenarios name it */
+	const char
+		*directory; /* of its knobs; a pattern where each device has such a directory: then its first match */
+	const char *config; /* the kernel option that makes them */
 };
 
 struct KnobSetting {
@@ -80,7 +81,7 @@ public:
 
 protected:
 	const FaultOptions &options() const { return options_; }
-	std::string knob_path(std::string_view knob) const;
+	std::string knob_path(const Root &root, std::string_view knob) const;
 
 private:
 	std::vector<KnobSetting> settings(const TextRange &require) const;

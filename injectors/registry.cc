@@ -7,6 +7,8 @@ namespace drmsqueeze
 extern const InjectorDescriptor kHog;
 extern const InjectorDescriptor kStressNg;
 extern const InjectorDescriptor kFailFunction;
+extern const InjectorDescriptor kFailGemAlloc;
+extern const InjectorDescriptor kFailGemIova;
 extern const InjectorDescriptor kFailNth;
 extern const InjectorDescriptor kFailPageAlloc;
 extern const InjectorDescriptor kFailSlab;
@@ -20,8 +22,8 @@ namespace
 {
 
 constexpr const InjectorDescriptor *kInjectors[] = {
-	&kHog,        &kFailFunction, &kFailNth, &kFailPageAlloc, &kFailSlab, &kTtmLimits,
-	&kModelFault, &kShrinkerScan, &kTrap,    &kMemcg,         &kStressNg,
+	&kHog,       &kFailFunction, &kFailNth,      &kFailPageAlloc, &kFailSlab, &kFailGemAlloc, &kFailGemIova,
+	&kTtmLimits, &kModelFault,   &kShrinkerScan, &kTrap,          &kMemcg,    &kStressNg,
 };
 
 } // namespace

@@ -117,6 +117,9 @@ StepVerdict PurgeableBo::submit(uint64_t job)
 		auto slot = context_.create_slot(kMaxGpuWrites);
 		if (!slot)
 			return failed(slot.error(), kSubmitFailed);
+		if (!also_.empty())
+			if (Status status = (*slot)->use_also(also_); !status)
+				return failed(status.error(), kSubmitFailed);
 		gpu_ = std::move(*slot);
 	}
 	values().fill(writes_, buffer_->address(), kLane, plan_.seed, job);

@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "stressors/drivers/driver.h"
@@ -27,6 +28,7 @@ struct PurgeCounts {
 	std::atomic<uint64_t> verified;         /* retained BOs whose values were read back */
 	std::atomic<uint64_t> stale_checked;    /* old mappings of purged BOs that were tried, and answered SIGBUS */
 	std::atomic<uint64_t> gpu_jobs;
+	std::atomic<uint64_t> needed_verified; /* needed BOs (needed_bos.h) whose values were read back */
 };
 
 class PurgeableBo
@@ -54,6 +56,9 @@ public:
 	/** The CPU writes the values of @job, one in each page. Of a BO that was taken back. */
 	StepVerdict fill(uint64_t job);
 
+	/** GPU jobs name @buffers as well (JobSlot::use_also()); they outlive this. */
+	void use_also(std::span<Buffer *const> buffers) { also_ = buffers; }
+
 	/** A GPU job that writes the values of @job is submitted; its fence is gpu().wait()'s. */
 	StepVerdict submit(uint64_t job);
 
@@ -80,6 +85,7 @@ private:
 	PurgeCounts &counts_;
 	std::unique_ptr<Buffer> buffer_;
 	std::unique_ptr<JobSlot> gpu_;
+	std::span<Buffer *const> also_;
 	Mapping view_;
 	uint64_t job_ = 0; /* whose values it holds; 0: nobody's */
 	bool by_gpu_ = false;

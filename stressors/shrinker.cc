@@ -10,6 +10,7 @@
 
 #include "agent/clock.h"
 #include "stressors/gem_sampler.h"
+#include "stressors/needed_bos.h"
 #include "stressors/patience.h"
 #include "stressors/purgeable_bo.h"
 #include "stressors/stressor.h"
@@ -29,6 +30,7 @@ struct Options {
 	uint64_t jobs = 0;    /* per thread */
 	uint32_t buffers = 0; /* idle BOs of each thread */
 	uint32_t busy = 0;    /* busy BOs of each thread */
+	uint32_t needed = 0;  /* BOs of each thread that its GPU jobs name besides */
 	uint32_t contexts = 1;
 	uint32_t threads = 1;
 	double rate_hz = 0; /* per thread; 0 = back to back */
@@ -47,6 +49,7 @@ Options parse_options(JsonReader reader)
 	options.jobs = reader.integer_or("jobs", 1, 100 * 1000 * 1000, 200);
 	options.buffers = static_cast<uint32_t>(reader.integer_or("buffers", 1, 65536, 32));
 	options.busy = static_cast<uint32_t>(reader.integer_or("busy", 0, 64, 4));
+	options.needed = static_cast<uint32_t>(reader.integer_or("needed", 0, 4096, 0));
 	options.contexts = static_cast<uint32_t>(reader.integer_or("contexts", 1, 16, 1));
 	options.threads = static_cast<uint32_t>(reader.integer_or("threads", 1, 16, 1));
 	options.rate_hz = reader.number_or("rate_hz", 0, 1e6, 0);
@@ -56,7 +59,7 @@ Options parse_options(JsonReader reader)
 }
 
 /** Success, or why a context of @driver cannot do it. */
-Status try_out(Context &context, bool jobs)
+Status try_out(Context &context, bool jobs, bool many)
 {
 	constexpr uint64_t kTrialBytes = 4096;
 	auto buffer = context.create_buffer(kTrialBytes);
@@ -64,10 +67,12 @@ Status try_out(Context &context, bool jobs)
 		return buffer.error();
 	if (auto advised = (*buffer)->advise(true); !advised)
 		return advised.error();
-	if (jobs)
-		if (auto slot = context.create_slot(1); !slot)
-			return slot.error();
-	return {};
+	if (!jobs)
+		return {};
+	auto slot = context.create_slot(1);
+	if (!slot)
+		return slot.error();
+	return many ? (*slot)->use_also({}) : Status();
 }
 
 /** One thread of a client with its BOs. */
@@ -76,7 +81,7 @@ class PurgeWorker
 public:
 	PurgeWorker(const Options &options, const ClientSeat &seat, uint32_t thread, const PurgeableBo::Plan &plan,
 		    Context &context, PurgeCounts &counts)
-		: options_(options), seat_(seat), thread_(thread)
+		: options_(options), seat_(seat), thread_(thread), counts_(counts)
 	{
 		for (uint32_t i = 0; i < options.buffers; i++)
 			idle_.emplace_back(plan, context, counts);
@@ -86,8 +91,11 @@ public:
 	}
 
 	/** All jobs, or those until the run's phase changes; returns with none in flight. */
-	void run()
+	void run(Context &context)
 	{
+		needed_made_ = needed_.make(context, options_.needed, options_.bytes, seat_.request.seed);
+		for (Flight &flight : flights_)
+			flight.bo.use_also(needed_.all());
 		Pace pace(options_.rate_hz);
 		for (uint64_t n = 0; n < options_.jobs; n++) {
 			pace.wait();
@@ -148,7 +156,9 @@ private:
 		if (flight.under_way)
 			return; /* the run is over */
 		uint64_t job = begin(flight.slot);
-		StepVerdict verdict = flight.bo.take_back();
+		StepVerdict verdict = needed_made_;
+		if (verdict.good())
+			verdict = flight.bo.take_back();
 		int64_t submit_ns = now_ns();
 		if (verdict.good())
 			verdict = flight.bo.submit(job);
@@ -192,12 +202,17 @@ private:
 			verdict = flight.bo.take_back();
 		if (verdict.good())
 			verdict = flight.bo.give_up();
+		if (verdict.good())
+			verdict = needed_.look(counts_.needed_verified);
 		end(flight.slot, verdict);
 	}
 
 	const Options &options_;
 	const ClientSeat &seat_;
 	uint32_t thread_;
+	PurgeCounts &counts_;
+	NeededBos needed_;
+	StepVerdict needed_made_;
 	std::vector<PurgeableBo> idle_;
 	std::vector<Flight> flights_;
 	TimeoutWatch timeouts_;
@@ -220,7 +235,7 @@ public:
 		if (!shared_)
 			return Error{ENOMEM, "shrinker: no shared memory"};
 		auto context = driver.open();
-		return context ? try_out(**context, options_.busy > 0) : Status(context.error());
+		return context ? try_out(**context, options_.busy > 0, options_.needed > 0) : Status(context.error());
 	}
 
 	Status run_client(const ClientSeat &seat) override
@@ -234,7 +249,7 @@ public:
 		sampler.start();
 		mlockall(MCL_CURRENT);
 		run_in_threads(seat, options_.threads, [&](uint32_t thread) {
-			PurgeWorker(options_, seat, thread, plan, **context, shared_->purges).run();
+			PurgeWorker(options_, seat, thread, plan, **context, shared_->purges).run(**context);
 		});
 		return {};
 	}
@@ -255,6 +270,7 @@ public:
 			  {"verified", purges.verified.load()},
 			  {"stale_mappings_refused", purges.stale_checked.load()},
 			  {"gpu_jobs", purges.gpu_jobs.load()},
+			  {"needed_verified", purges.needed_verified.load()},
 			  {"fdinfo_samples", peaks.samples.load()},
 			  {"most_total_kib", peaks.total_kib.load()},
 			  {"most_active_kib", peaks.active_kib.load()},
@@ -277,7 +293,7 @@ std::string unsupported(const Driver &driver)
 	auto context = driver.open();
 	if (!context)
 		return context.error().reason;
-	Status status = try_out(**context, false);
+	Status status = try_out(**context, false, false);
 	return status ? "" : status.error().reason;
 }
 

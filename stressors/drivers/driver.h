@@ -113,6 +113,11 @@ public:
 		describe(writes);
 		return {};
 	}
+	/** Jobs from now on name these BOs too, which they only read, or might. They outlive the slot's last job. */
+	virtual Status use_also(std::span<Buffer *const> /*buffers*/)
+	{
+		return Error{EOPNOTSUPP, "jobs name one BO only"};
+	}
 	/** Hands the job to the driver, with @memory as what it writes to: 0 or a positive errno. */
 	virtual int submit(const Memory &memory) = 0;
 	/** Waits for the fence until CLOCK_MONOTONIC @until_ns: 0, ETIME, or another errno. */

@@ -10,6 +10,7 @@ namespace drmsqueeze
 
 extern const Driver kBochs;
 extern const Driver kLima;
+extern const Driver kMsm;
 extern const Driver kPanfrost;
 extern const Driver kPanthor;
 extern const Driver kQxl;
@@ -22,7 +23,7 @@ namespace
 {
 
 constexpr const Driver *kDrivers[] = {
-	&kPanfrost, &kPanthor, &kLima, &kVgem, &kVkms, &kBochs, &kVirtioGpu, &kQxl, &kVmwgfx,
+	&kPanfrost, &kPanthor, &kLima, &kMsm, &kVgem, &kVkms, &kBochs, &kVirtioGpu, &kQxl, &kVmwgfx,
 };
 
 } // namespace

@@ -10,6 +10,8 @@ namespace drmsqueeze
 extern const InjectorDescriptor kFailPageAlloc;
 extern const InjectorDescriptor kFailSlab;
 extern const InjectorDescriptor kFailFunction;
+extern const InjectorDescriptor kFailGemAlloc;
+extern const InjectorDescriptor kFailGemIova;
 
 namespace
 {
@@ -28,6 +30,7 @@ protected:
 		add_fault_attr(tree_, "/sys/kernel/debug/failslab",
 			       {{"ignore-gfp-wait", "Y\n"}, {"cache-filter", "N\n"}});
 		add_fault_attr(tree_, "/sys/kernel/debug/fail_function", {{"inject", ""}});
+		add_fault_attr(tree_, "/sys/kernel/debug/dri/7/fail_gem_alloc", {});
 		for (const char *cache : {"kmalloc-64", "kmalloc-256", "merged"}) {
 			std::string directory = std::string("/sys/kernel/slab/") + cache;
 			tree_.write(directory + "/failslab", "0\n");
@@ -248,6 +251,20 @@ TEST_F(FaultAttrTest, FunctionByThreadNeedsKprobesThatAreTraced)
 	tree_.write("/proc/kallsyms", symbols + "ffffffff81001000 T kprobe_ftrace_handler\n");
 	EXPECT_TRUE(make(kFailFunction, options)->check(seat_));
 	tree_.write("/proc/kallsyms", symbols);
+}
+
+TEST_F(FaultAttrTest, TheDriversOwnPointsAreFoundWhereItsDeviceIs)
+{
+	auto injector = armed(kFailGemAlloc, {{"space", 4096}, {"times", 5}});
+	EXPECT_EQ(tree_.read("/sys/kernel/debug/dri/7/fail_gem_alloc/probability"), "100");
+	EXPECT_EQ(tree_.read("/sys/kernel/debug/dri/7/fail_gem_alloc/space"), "4096");
+	tree_.write("/sys/kernel/debug/dri/7/fail_gem_alloc/times", "3\n");
+	injector->read_counters();
+	EXPECT_EQ(injector->report()["fired"], 2);
+
+	EXPECT_EQ(make(kFailGemIova, json::object())->check(seat_).error().code, ENOTSUP);
+	EXPECT_EQ(kFailGemAlloc.unsupported(tree_.root()), "");
+	EXPECT_THAT(kFailGemIova.unsupported(tree_.root()), HasSubstr("the driver msm"));
 }
 
 TEST_F(FaultAttrTest, OneScopeOnly)
