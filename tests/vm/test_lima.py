@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """lima on the model of a Mali-400: each fate of a job appears when its fault is planted, the GPU works afterwards, and a heap
-that cannot grow fails its job. What a heap that grows slowly stands on goes away. With nothing planted all complete:
+that cannot grow fails its job. What a heap that grows slowly stands on goes away, and error paths are swept. With nothing planted all complete:
 configs/suite/*lima*.json."""
 
 import json
@@ -91,3 +91,21 @@ def test_a_shared_heap_grows_for_one_client_only(run_one: RunOne) -> None:
     assert done.run.status is Status.PASS, done.story
     own = run_one(base=shared, stressors=[shared["stressors"][0] | {"heap": "persistent"}], expect={"lab": {"failed": [0, 0]}})
     assert own.fates == {"completed": 8} and own.run.status is Status.PASS, own.story
+
+
+def test_the_timeout_waits_for_a_growth_with_lima_errfix(run_one: RunOne) -> None:
+    """Three jobs whose growths outlast the timeout are lost, and nothing else. (On lab the kernel goes on with memory that was freed.)"""
+    timeout = json.loads((TOP / "configs/lima-lifetimes/timeout.json").read_text())
+    done = run_one(base=timeout, kernel="lab+lima-errfix")
+    assert done.fates == {"failed": 3} and done.run.status is Status.PASS, done.story
+
+
+def test_the_sweep_sees_a_job_that_was_never_run_and_a_recovery_that_works(run_one: RunOne) -> None:
+    """Where the hardware's fence cannot be had the job's fence says that all is well; a job with an MMU fault ends, and the next one works."""
+    sweep = json.loads((TOP / "configs/error-sweep-lima-run.json").read_text())
+    operations = ["lima-job/run-pp", "lima-recover/fault"]
+    done = run_one(base=sweep, stressors=[sweep["stressors"][0] | {"operations": operations, "repeats": 2}], expect={})
+    verdicts = {(row["operation"], row["n"]): row["verdict"] for row in _rows(done)}
+    assert "the job was never run" in verdicts["lima-job/run-pp", 1], verdicts
+    assert all(verdicts[operation, 0].startswith("clean") for operation in operations), verdicts
+    assert {finding.kind for finding in done.run.findings} <= {"gpu-page-fault", "gpu-job-fault"}, done.story
