@@ -67,6 +67,32 @@ void JobTable::signalled(uint32_t slot)
 	entries_[slot].state.compare_exchange_strong(expected, JobEntry::signalled);
 }
 
+bool JobTable::refused(uint32_t slot, int error, uint32_t attempt)
+{
+	const JobEntry &entry = entries_[slot];
+	recorder_.put({.kind = Kind::refused, .client = entry.client, .job = entry.job, .a = error, .b = attempt});
+	return resumed(slot);
+}
+
+void JobTable::remedied(uint32_t slot, Remedy end, int64_t took_ns)
+{
+	const JobEntry &entry = entries_[slot];
+	recorder_.put({.kind = Kind::remedied,
+		       .code = static_cast<uint16_t>(end),
+		       .client = entry.client,
+		       .job = entry.job,
+		       .a = took_ns});
+}
+
+bool JobTable::resumed(uint32_t slot)
+{
+	JobEntry &entry = entries_[slot];
+	entry.order.store(0);
+	entry.seen_signalled.store(false);
+	uint32_t state = JobEntry::signalled;
+	return entry.state.compare_exchange_strong(state, JobEntry::in_flight) || state == JobEntry::in_flight;
+}
+
 bool JobTable::end(uint32_t slot, const JobEnd &end)
 {
 	JobEntry &entry = entries_[slot];

@@ -62,6 +62,15 @@ public:
 	void submitted(uint32_t slot, int64_t ioctl_ns);
 	/** The fence is through: from here on the job cannot miss its deadline, only its verdict is missing. */
 	void signalled(uint32_t slot);
+	/**
+	 * Attempt number @attempt of the job was refused memory, and something is done about it: its deadline stays,
+	 * and it may be submitted again. False when somebody else has ended the job.
+	 */
+	bool refused(uint32_t slot, int error, uint32_t attempt);
+	/** What was done has come out so, after @took_ns. */
+	void remedied(uint32_t slot, Remedy end, int64_t took_ns);
+	/** Another part of it follows, in a submit of its own. False when somebody else has ended the job. */
+	bool resumed(uint32_t slot);
 	/** The fence has signalled, says another thread than the slot's own: who still waits was forgotten. */
 	void seen_signalled(uint32_t slot) { entries_[slot].seen_signalled.store(true); }
 	/** The fence carries no error: no timeout can have been meant for this job. */

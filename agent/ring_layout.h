@@ -26,11 +26,24 @@ enum class Kind : uint16_t {
 	beat = 8,
 	bye = 9,
 	file = 10,
-	phase = 11, /* a: its number in the scenario; text: its kind */
+	phase = 11,    /* a: its number in the scenario; text: its kind */
+	refused = 12,  /* memory for an attempt of a job, which lives on; a: errno, b: which attempt it was */
+	remedied = 13, /* what was done about that; code: Remedy, a: ns that it took */
 };
 
 /** The fate of a job: code of an end record. */
 enum class Fate : uint16_t { completed, corrupted, failed, timed_out, stalled, hung, lost };
+
+/** How it came out what a client did about a refused attempt: only with the first another one follows. */
+enum class Remedy : uint16_t {
+	applied,
+	used_up,  /* there were as many attempts as there may be */
+	ran_out,  /* it waited as long as it may, and nobody freed anything */
+	nothing,  /* nobody had anything to free, or the job cannot be split */
+	circle,   /* all who have something to free wait as well */
+	too_late, /* half of the job's time is over, or the run */
+};
+inline constexpr uint16_t kRemedies = 6;
 
 /** Bits of an end record's c. */
 enum EndFlag : int64_t {

@@ -12,9 +12,16 @@ namespace drmsqueeze
 
 struct HeapPattern {
 	uint64_t bytes;
-	uint64_t step; /* distance of the values, bytes */
+	uint64_t step;      /* distance of the values, bytes */
+	unsigned first = 0; /* of the values of a part: how many of its job come before it */
 
 	unsigned count() const { return static_cast<unsigned>(bytes / step); }
+
+	/** So many values from @from on, in a heap of their own; all of them take all of its bytes. */
+	HeapPattern part(unsigned from, unsigned values) const
+	{
+		return values == count() ? *this : HeapPattern{values * step, step, first + from};
+	}
 
 	/** @lane: which 8 bytes of a step; jobs that share a heap in flight use lanes of their own. */
 	uint64_t offset(unsigned index, unsigned lane) const { return index * step + lane * sizeof(uint64_t); }
@@ -32,21 +39,21 @@ struct HeapPattern {
 	{
 		writes.resize(count());
 		for (unsigned i = 0; i < writes.size(); i++)
-			writes[i] = {base + offset(i, lane), value(seed, job, i)};
+			writes[i] = {base + offset(i, lane), value(seed, job, first + i)};
 	}
 
 	/** As fill(), by the CPU. */
 	void write(const Mapping &view, unsigned lane, uint64_t seed, uint64_t job) const
 	{
 		for (unsigned i = 0; i < count(); i++)
-			view.store64(offset(i, lane), value(seed, job, i));
+			view.store64(offset(i, lane), value(seed, job, first + i));
 	}
 
 	/** The first place of @view that does not hold its value; count() when all do. */
 	unsigned first_wrong(const Mapping &view, unsigned lane, uint64_t seed, uint64_t job) const
 	{
 		unsigned i = 0;
-		while (i < count() && view.load64(offset(i, lane)) == value(seed, job, i))
+		while (i < count() && view.load64(offset(i, lane)) == value(seed, job, first + i))
 			i++;
 		return i;
 	}
@@ -58,7 +65,7 @@ struct HeapPattern {
 			auto found = heap.read64(offset(i, lane));
 			if (!found)
 				return found.error();
-			if (*found != value(seed, job, i))
+			if (*found != value(seed, job, first + i))
 				return i;
 		}
 		return count();

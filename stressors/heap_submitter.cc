@@ -10,18 +10,18 @@ namespace drmsqueeze
 {
 
 HeapSubmitter::HeapSubmitter(const TilerHeapOptions &options, const ClientSeat &seat, Context &context, Memory *heap,
-			     uint32_t thread, HeapGrowths *growths)
-	: options_(options), seat_(seat), context_(context), heap_(heap), thread_(thread), growths_(growths),
-	  judge_(seat)
+			     uint32_t thread, const HeapShares &shares)
+	: options_(options), seat_(seat), context_(context), heap_(heap), thread_(thread), growths_(shares.growths),
+	  judge_(seat), refusals_(options.refusal, seat, shares.refusals, shares.cache)
 {
 }
 
 Result<std::vector<HeapSubmitter>> HeapSubmitter::create_all(const TilerHeapOptions &options, const ClientSeat &seat,
-							     Context &context, Memory *heap, HeapGrowths *growths)
+							     Context &context, Memory *heap, const HeapShares &shares)
 {
 	std::vector<HeapSubmitter> submitters;
 	for (uint32_t i = 0; i < options.threads; i++) {
-		submitters.emplace_back(options, seat, context, heap, i, growths);
+		submitters.emplace_back(options, seat, context, heap, i, shares);
 		if (Status status = submitters.back().set_up(); !status)
 			return status.error();
 	}
@@ -84,6 +84,12 @@ void HeapSubmitter::pace(Pace &pace)
 	pace.wait();
 }
 
+/** Of the part of the job that is in flight, or about to be. */
+HeapPattern HeapSubmitter::pattern(const Flight &flight) const
+{
+	return options_.pattern.part(flight.parts.back().first, flight.parts.back().count);
+}
+
 /** False when the job has already ended. */
 bool HeapSubmitter::launch(Flight &flight)
 {
@@ -94,51 +100,113 @@ bool HeapSubmitter::launch(Flight &flight)
 							   .stressor = options_.stressor,
 							   .deadline_ns = seat_.request.deadline_ns,
 							   .queue = seat_.driver.own_groups ? thread_ : 0});
-	if (options_.heap == HeapKind::fresh) {
-		auto fresh = context_.create_heap(options_.shape);
-		if (!fresh) {
-			end(flight, {Fate::failed, fresh.error().code, kSubmitFailed, fresh.error().reason});
-			return false;
-		}
-		flight.fresh = std::move(*fresh);
-	}
-	Status described = describe(flight);
-	int64_t begin = now_ns();
-	int error = described ? flight.slot->submit(*flight.written) : described.error().code;
-	if (error) {
-		end(flight, {Fate::failed, error, kSubmitFailed, described ? "submit" : described.error().reason});
-		flight.fresh.reset();
+	flight.parts.assign(1, {0, options_.pattern.count()});
+	flight.refusal = {};
+	return submit(flight);
+}
+
+/** Again and again, as long as that is refused and the policy wants it. False when the job has ended. */
+bool HeapSubmitter::submit(Flight &flight)
+{
+	for (;;) {
+		Status submitted = attempt(flight);
+		if (submitted)
+			return true;
+		const Error &error = submitted.error();
+		give_back(flight);
+		if (error.code == ENOMEM &&
+		    refusals_.again(flight.table_slot, flight.refusal, error.code, flight.parts))
+			continue;
+		judge_.end(flight.table_slot, {Fate::failed, error.code, kSubmitFailed, error.reason});
+		refusals_.ended(flight.refusal, Fate::failed);
 		return false;
 	}
+}
+
+Status HeapSubmitter::attempt(Flight &flight)
+{
+	refusals_.begins();
+	if (options_.heap == HeapKind::fresh) {
+		HeapShape shape = options_.shape;
+		if (options_.tiling)
+			shape.bytes = pattern(flight).bytes;
+		auto fresh = context_.create_heap(shape);
+		if (!fresh)
+			return fresh.error();
+		flight.fresh = std::move(*fresh);
+		refusals_.heap_made();
+	}
+	if (Status described = describe(flight); !described)
+		return described;
+	int64_t begin = now_ns();
+	if (int error = flight.slot->submit(*flight.written))
+		return Error{error, "submit"};
 	seat_.table.submitted(flight.table_slot, now_ns() - begin);
-	return true;
+	return {};
 }
 
 Status HeapSubmitter::describe(Flight &flight)
 {
 	Memory *heap = flight.fresh ? flight.fresh.get() : heap_;
+	const HeapPattern values = pattern(flight);
 	flight.written = options_.tiling ? heap : flight.buffer.get();
-	options_.pattern.fill(writes_, flight.written->address(), flight.lane, seat_.request.seed, flight.job);
+	values.fill(writes_, flight.written->address(), flight.lane, seat_.request.seed, flight.job);
 	if (options_.tiling)
-		return flight.slot->describe_heap(*heap, writes_, options_.pattern.bytes);
+		return flight.slot->describe_heap(*heap, writes_, values.bytes);
 	flight.slot->describe(writes_);
 	return {};
+}
+
+void HeapSubmitter::give_back(Flight &flight)
+{
+	if (!flight.fresh)
+		return;
+	flight.fresh.reset();
+	refusals_.heap_freed();
 }
 
 void HeapSubmitter::finish_oldest()
 {
 	Flight &oldest = flight(oldest_);
-	if (judge_.wait(*oldest.slot))
-		judge_.judge(*oldest.slot, oldest.table_slot, options_.pattern.count(), [&] {
-			options_.pattern.fill(writes_, oldest.written->address(), oldest.lane, seat_.request.seed,
-					      oldest.job);
-			return oldest.slot->first_wrong(*oldest.written, writes_);
-		});
-	count_growths(oldest);
-	oldest.fresh.reset();
+	for (bool with_gpu = true; with_gpu;) {
+		const bool through = judge_.wait(*oldest.slot);
+		const Verdict verdict = through ? look_at(oldest) : Verdict{Fate::lost};
+		count_growths(oldest);
+		with_gpu = through && goes_on(oldest, verdict);
+	}
+	give_back(oldest);
 	if (options_.fresh_groups)
 		static_cast<void>(context_.take_away(Taken::group, thread_, nullptr));
 	oldest_++;
+}
+
+Verdict HeapSubmitter::look_at(Flight &flight)
+{
+	const HeapPattern values = pattern(flight);
+	return judge_.verdict(*flight.slot, flight.table_slot, values.count(), [&] {
+		values.fill(writes_, flight.written->address(), flight.lane, seat_.request.seed, flight.job);
+		return flight.slot->first_wrong(*flight.written, writes_);
+	});
+}
+
+/** Whether the job is with the GPU again: its next part, or another attempt. False when it has ended. */
+bool HeapSubmitter::goes_on(Flight &flight, const Verdict &verdict)
+{
+	const bool completed = verdict.fate == Fate::completed;
+	bool more = false;
+	if (completed && flight.parts.size() > 1) {
+		give_back(flight);
+		flight.parts.pop_back();
+		more = seat_.table.resumed(flight.table_slot);
+	} else if (verdict.may_be_refusal && options_.heap == HeapKind::fresh) {
+		give_back(flight); /* who waits for memory with memory in hand makes others wait */
+		more = refusals_.again(flight.table_slot, flight.refusal, verdict.error, flight.parts);
+	}
+	if (more)
+		return submit(flight);
+	judge_.end(flight.table_slot, verdict);
+	refusals_.ended(flight.refusal, verdict.fate);
+	return false;
 }
 
 /* Heaps that are kept grow once, whoever of their jobs touches a chunk first. */
@@ -147,16 +215,11 @@ void HeapSubmitter::count_growths(const Flight &flight)
 	if (!growths_)
 		return;
 	growths_->incremental_passes(flight.slot->incremental_passes());
-	uint64_t chunks = HeapGrowths::chunks(options_.pattern, flight.slot->writes_done());
+	uint64_t chunks = HeapGrowths::chunks(pattern(flight), flight.slot->writes_done());
 	if (options_.heap == HeapKind::fresh)
 		growths_->fresh(chunks);
 	else
 		growths_->kept(options_.heap == HeapKind::shared ? 0 : seat_.context, chunks);
-}
-
-void HeapSubmitter::end(const Flight &flight, const JobEnd &end)
-{
-	seat_.table.end(flight.table_slot, end);
 }
 
 } // namespace drmsqueeze

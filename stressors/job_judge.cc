@@ -31,8 +31,8 @@ bool JobJudge::wait(JobSlot &slot) const
 	return false;
 }
 
-void JobJudge::judge(JobSlot &slot, uint32_t table_slot, unsigned count,
-		     const std::function<Result<unsigned>()> &first_wrong)
+Verdict JobJudge::verdict(JobSlot &slot, uint32_t table_slot, unsigned count,
+			  const std::function<Result<unsigned>()> &first_wrong)
 {
 	int64_t seen = now_ns();
 	seat_.table.signalled(table_slot);
@@ -41,25 +41,20 @@ void JobJudge::judge(JobSlot &slot, uint32_t table_slot, unsigned count,
 		if (auto stamp = slot.signalled_ns(); stamp && *stamp > seat_.table.entry(table_slot).intent_ns)
 			seen = std::min(seen, *stamp);
 	auto error = patiently<int>([&] { return slot.fence_error(); });
-	if (!error) {
-		seat_.table.end(table_slot, {Fate::lost, error.error().code, 0, error.error().reason, seen});
-		return;
-	}
+	if (!error)
+		return {Fate::lost, error.error().code, 0, error.error().reason, seen};
 	if (*error)
-		return judge_failure(slot, table_slot, count, *error, seen);
+		return failure(slot, table_slot, count, *error, seen);
 	seat_.table.passed(table_slot);
 	auto wrong = patiently<unsigned>(first_wrong);
-	if (!wrong) {
-		seat_.table.end(table_slot, {Fate::lost, wrong.error().code, 0, wrong.error().reason, seen});
-	} else if (*wrong < count) {
-		auto reason = fmt::format("value {} of {} is wrong", *wrong + 1, count);
-		seat_.table.end(table_slot, {Fate::corrupted, 0, 0, reason, seen});
-	} else {
-		seat_.table.end(table_slot, {Fate::completed, 0, 0, {}, seen});
-	}
+	if (!wrong)
+		return {Fate::lost, wrong.error().code, 0, wrong.error().reason, seen};
+	if (*wrong < count)
+		return {Fate::corrupted, 0, 0, fmt::format("value {} of {} is wrong", *wrong + 1, count), seen};
+	return {.fate = Fate::completed, .seen_ns = seen};
 }
 
-void JobJudge::judge_failure(JobSlot &slot, uint32_t table_slot, unsigned count, int error, int64_t seen)
+Verdict JobJudge::failure(JobSlot &slot, uint32_t table_slot, unsigned count, int error, int64_t seen)
 {
 	TimeoutRole role = TimeoutRole::none;
 	if (slot.bystander())
@@ -67,8 +62,15 @@ void JobJudge::judge_failure(JobSlot &slot, uint32_t table_slot, unsigned count,
 	else if (may_be_timeout(seat_.driver, error))
 		role = timeouts_.role_of(seat_, table_slot);
 	const OutcomeRule &rule = outcome_of(seat_.driver, error, role);
-	auto reason = fmt::format("{} after {} of {} writes", rule.reason, slot.writes_done(), count);
-	seat_.table.end(table_slot, {rule.fate, error, rule.flags, reason, seen});
+	const unsigned done = slot.writes_done();
+	return {rule.fate,  error,
+		rule.flags, fmt::format("{} after {} of {} writes", rule.reason, done, count),
+		seen,       rule.may_be_refusal && done < count};
+}
+
+void JobJudge::end(uint32_t table_slot, const Verdict &verdict) const
+{
+	seat_.table.end(table_slot, {verdict.fate, verdict.error, verdict.flags, verdict.reason, verdict.seen_ns});
 }
 
 } // namespace drmsqueeze

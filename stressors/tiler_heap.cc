@@ -68,7 +68,10 @@ TilerHeapOptions parse_options(JsonReader reader)
 		if (leave == name)
 			options.leave = taken;
 	options.leave_ns = static_cast<int64_t>(reader.integer_or("take_away_ms", 0, kMaxMs, 0)) * kNsPerMs;
+	options.refusal = RefusalOptions::parse(reader);
 	reader.finish();
+	if (options.refusal.policy != OnRefusal::fail && (options.leave || options.heap != HeapKind::fresh))
+		reader.fail("on_refusal", "fail, but for jobs with a fresh heap that keep what they stand on");
 	if (options.leave && (options.in_flight > 1 || options.heap != HeapKind::fresh))
 		reader.fail("take_away", "only from jobs with a fresh heap, one in flight");
 	if (options.fresh_groups && options.in_flight > 1)
@@ -86,6 +89,7 @@ TilerHeapOptions parse_options(JsonReader reader)
 /** In memory that all processes of the run share. */
 struct Shared {
 	HeapGrowths growths;
+	RefusalShared refusals;
 	const Driver *driver = nullptr;
 	HeapEvents before{}; /* the run */
 };
@@ -148,7 +152,12 @@ public:
 				return made.error();
 			heap = std::move(*made);
 		}
-		auto submitters = HeapSubmitter::create_all(options_, seat, **context, heap.get(), &shared_->growths);
+		IdleCache cache(**context, options_.refusal.cache_bytes);
+		if (Status status = cache.fill(); !status)
+			return status.error();
+		auto submitters = HeapSubmitter::create_all(
+			options_, seat, **context, heap.get(),
+			{.growths = &shared_->growths, .refusals = &shared_->refusals, .cache = &cache});
 		if (!submitters)
 			return submitters.error();
 		/* What is under test is the driver, not how fast our own pages come back from swap. */
@@ -169,6 +178,8 @@ public:
 			counts["chunks given twice"] = events->doubled - shared_->before.doubled;
 			counts["incremental passes"] = shared_->growths.passes();
 		}
+		if (options_.heap == HeapKind::fresh && !options_.leave)
+			counts.update(shared_->refusals.counts.report(options_.refusal.policy));
 		return {{"counts", counts}};
 	}
 

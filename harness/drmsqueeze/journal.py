@@ -10,7 +10,7 @@ from typing import Any
 
 from drmsqueeze import progress
 from drmsqueeze.errors import NO_ROOM
-from drmsqueeze.ring import FATES, NO_CLIENT, EndFlag, Kind, Record
+from drmsqueeze.ring import FATES, NO_CLIENT, REMEDIES, EndFlag, Kind, Record
 
 BUCKETS_PER_OCTAVE = 16  # a bucket of the latency histogram is 4.4 % wide
 
@@ -26,6 +26,9 @@ class _Job:
     phase: int | None
     intent_s: float
     submit_s: float | None = None
+    refused: int = 0  # attempts
+    remedies: dict[str, int] = field(default_factory=dict)
+    remedied_ns: int = 0
 
 
 @dataclass
@@ -35,10 +38,12 @@ class _Completed:
     min_ns: int = 0
     max_ns: int = 0
     last_intent_s: float = 0.0
+    repaired: int = 0
     counts: dict[int, int] = field(default_factory=dict)
 
-    def add(self, latency_ns: int, late: bool, intent_s: float) -> None:
-        self.last_intent_s = max(self.last_intent_s, intent_s)
+    def add(self, latency_ns: int, late: bool, job: _Job) -> None:
+        self.last_intent_s = max(self.last_intent_s, job.intent_s)
+        self.repaired += job.refused > 0
         self.min_ns = min(self.min_ns, latency_ns) if self.count else latency_ns
         self.max_ns = max(self.max_ns, latency_ns)
         self.count += 1
@@ -92,8 +97,18 @@ class Journal:
         if self.first_submit_s is None:
             self.first_submit_s = r.t_s
         job = self._open.get(r.job)
-        if job:
+        if job and job.submit_s is None:
             job.submit_s = r.t_s
+
+    def _on_refused(self, r: Record) -> None:
+        if job := self._open.get(r.job):
+            job.refused += 1
+
+    def _on_remedied(self, r: Record) -> None:
+        job = self._open.get(r.job)
+        if job and r.code < len(REMEDIES):
+            job.remedies[REMEDIES[r.code]] = job.remedies.get(REMEDIES[r.code], 0) + 1
+            job.remedied_ns += r.a
 
     def _on_end(self, r: Record) -> None:
         if r.code >= len(FATES):  # no agent says that: what it says of this job is worth nothing
@@ -107,7 +122,7 @@ class Journal:
         if late and late["job"] == r.job:
             late["in_time"] = EndFlag.LATE not in flags
         if FATES[r.code] == "completed":
-            self._completed.setdefault((job.stressor, job.phase), _Completed()).add(r.b, EndFlag.LATE in flags, job.intent_s)
+            self._completed.setdefault((job.stressor, job.phase), _Completed()).add(r.b, EndFlag.LATE in flags, job)
             return
         self._ended.append(vars(job) | {
             "end_s": r.t_s, "fate": FATES[r.code], "errno": r.a, "latency_ns": r.b, "late": EndFlag.LATE in flags,
@@ -165,7 +180,7 @@ class Journal:
         Kind.HELLO: _on_hello, Kind.INTENT: _on_intent, Kind.SUBMIT: _on_submit, Kind.END: _on_end,
         Kind.SAMPLE: _on_sample, Kind.WITNESS: _on_witness, Kind.RELEASE: _on_release, Kind.BEAT: _on_beat,
         Kind.BYE: _on_bye, Kind.FILE: _on_file,
-        Kind.PHASE: _on_phase,
+        Kind.PHASE: _on_phase, Kind.REFUSED: _on_refused, Kind.REMEDIED: _on_remedied,
     }
 
     def _write_files(self) -> None:
@@ -192,7 +207,7 @@ class Journal:
         ]
         completed = [
             {"completed": {"stressor": name, "phase": phase, "count": done.count, "late": done.late, "max_ns": done.max_ns,
-                           "last_intent_s": done.last_intent_s,
+                           "last_intent_s": done.last_intent_s, "repaired": done.repaired,
                            "min_ns": done.min_ns, "buckets_per_octave": BUCKETS_PER_OCTAVE,
                            "counts": {str(bucket): done.counts[bucket] for bucket in sorted(done.counts)}}}
             for (name, phase), done in self._completed.items()

@@ -91,6 +91,8 @@ class Kind(enum.IntEnum):
     BYE = 9
     FILE = 10
     PHASE = 11
+    REFUSED = 12
+    REMEDIED = 13
 
 
 class EndFlag(enum.IntFlag):
@@ -104,6 +106,9 @@ class EndFlag(enum.IntFlag):
 
 FATES = ("completed", "corrupted", "failed", "timed_out", "stalled", "hung", "lost")
 """Fates by their code in an `end` record."""
+
+REMEDIES = ("applied", "used_up", "ran_out", "nothing", "circle", "too_late")
+"""How it came out what a client did about a refused attempt, by the code of a `remedied` record (Remedy in agent/ring_layout.h)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -189,7 +189,8 @@ class Exposure:
 
     `heap_growths`: how often the GPU's touch made a driver give a heap memory; null where the runs do not tell. `faults_fired`:
     faults that were injected and happened; null where none were injected. `incremental_passes`: how often a GPU that got no memory for a
-    heap rendered what it had and went on, which is no job's failure; null where GPU or driver know no such thing.
+    heap rendered what it had and went on, which is no job's failure; null where GPU or driver know no such thing. `attempts_refused`: of
+    jobs, for want of memory, by the clients' count; `jobs_repaired`: jobs that completed after one, where clients do something about it.
     """
 
     jobs_submitted: int
@@ -199,6 +200,8 @@ class Exposure:
     per_1000_growths: Mapping[str, float] = field(default_factory=dict)
     per_1000_faults: Mapping[str, float] = field(default_factory=dict)
     incremental_passes: int | None = None
+    attempts_refused: int | None = None
+    jobs_repaired: int | None = None
 
 
 @dataclass(frozen=True)

@@ -85,18 +85,19 @@ def exposure_grid(comparison: Comparison) -> Grid:
         return ("-", "-") if count is None else (f"{count:,}", _per_thousand(rates))
 
     arms = list(comparison.exposure.values())
+    counts = {"incremental passes": lambda seen: seen.incremental_passes, "attempts refused": lambda seen: seen.attempts_refused,
+              "jobs repaired": lambda seen: seen.jobs_repaired}
     rows = tuple((comparison.arms[key].kernel, str(seen.jobs_submitted),
                   ", ".join(f"{name} {count}" for name, count in seen.injections_fired.items()) or "nothing to count",
                   *counted(seen.heap_growths, seen.per_1000_growths), *counted(seen.faults_fired, seen.per_1000_faults),
-                  "-" if seen.incremental_passes is None else f"{seen.incremental_passes:,}")
+                  *("-" if (count := of(seen)) is None else f"{count:,}" for of in counts.values()))
                  for key, seen in comparison.exposure.items())
     growths, faults = ("heap growths", "jobs per 1,000 growths"), ("faults fired", "jobs per 1,000 faults")
-    passes = "incremental passes"
-    grid = Grid("Exposure", ("kernel", "jobs submitted", "injections fired", *growths, *faults, passes),
-                (False, True, False, True, False, True, False, True), rows)
+    grid = Grid("Exposure", ("kernel", "jobs submitted", "injections fired", *growths, *faults, *counts),
+                (False, True, False, True, False, True, False, *(True for _ in counts)), rows)
     return grid.without(*(growths if all(seen.heap_growths is None for seen in arms) else ()),
                         *(faults if all(seen.faults_fired is None for seen in arms) else ()),
-                        *((passes,) if all(seen.incremental_passes is None for seen in arms) else ()))
+                        *(name for name, of in counts.items() if all(of(seen) is None for seen in arms)))
 
 
 def gaps_grid(comparison: Comparison) -> Grid:

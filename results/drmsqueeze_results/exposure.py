@@ -12,6 +12,7 @@ INJECTS_FAILURES = frozenset({"fail-page-alloc", "failslab", "fail-function", "f
 PLANTED = {"trap": "trap", "model-fault": "fault"}
 HEAP_GROWTHS = "heap growths"  # as stressors count them (tiler_heap.cc)
 INCREMENTAL_PASSES = "incremental passes"
+REFUSED, REPAIRED = "attempts refused", "jobs repaired"  # on_refusal.cc
 TOLERANCE = 0.02  # differences below this share of the greater are not worth a word
 
 
@@ -49,9 +50,10 @@ def exposure(items: Sequence[Observation]) -> Exposure:
     faulted = [(run, n) for run in runs if (n := _faults(run)) is not None]
     growths = sum(n for _, n in grown) if grown else None
     faults = sum(n for _, n in faulted) if faulted else None
-    rendered = [n for run in runs if (n := _counted(run, INCREMENTAL_PASSES)) is not None]
+    sums = {name: sum(known) if (known := [n for run in runs if (n := _counted(run, name)) is not None]) else None
+            for name in (INCREMENTAL_PASSES, REFUSED, REPAIRED)}
     return Exposure(sum(run.jobs.submitted for run in runs), fired, growths, faults, _rates([run for run, _ in grown], growths),
-                    _rates([run for run, _ in faulted], faults), sum(rendered) if rendered else None)
+                    _rates([run for run, _ in faulted], faults), sums[INCREMENTAL_PASSES], sums[REFUSED], sums[REPAIRED])
 
 
 def _apart(what: str, values: Mapping[str, float | None]) -> str:

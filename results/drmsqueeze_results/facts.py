@@ -2,7 +2,7 @@
 """The facts of a run directory as the harness left them, read and validated; nothing is judged here."""
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any, Mapping, Sequence
@@ -136,7 +136,11 @@ class Facts:
 
 @dataclass(frozen=True)
 class JobRecord:
-    """A line of jobs.jsonl for a job that did not complete or has no end (`fate` null). Times in guest seconds."""
+    """A line of jobs.jsonl for a job that did not complete or has no end (`fate` null). Times in guest seconds.
+
+    `refused`: attempts that lacked memory; `remedies`: what the client did about those came out so, so often; it took `remedied_ns`.
+    `submit_s` is that of the first attempt.
+    """
 
     job: int
     intent_s: float
@@ -156,13 +160,17 @@ class JobRecord:
     thread: int | None = None
     demand_bytes: int | None = None
     phase: int | None = None
+    refused: int = 0
+    remedies: Mapping[str, int] = field(default_factory=dict)
+    remedied_ns: int = 0
 
 
 @dataclass(frozen=True)
 class CompletedJobs:
     """A line of jobs.jsonl: the completed jobs of one stressor. Bucket b holds latencies from 2^(b/16) ns on.
 
-    `last_intent_s`: when the last of them was begun, which shows that what executes them worked then.
+    `last_intent_s`: when the last of them was begun, which shows that what executes them worked then. `repaired`: how many of them
+    completed after an attempt that was refused memory.
     """
 
     stressor: str
@@ -174,6 +182,7 @@ class CompletedJobs:
     counts: Mapping[str, int]
     phase: int | None = None
     last_intent_s: float | None = None
+    repaired: int = 0
 
     def __post_init__(self) -> None:
         octaves = 64  # of nanoseconds: more than a machine's life

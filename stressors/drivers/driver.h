@@ -212,6 +212,8 @@ struct OutcomeRule {
 	Fate fate;
 	int64_t flags;
 	std::string_view reason;
+	bool may_be_refusal =
+		false; /* so ends a job whose heap could not grow, and clients cannot tell what else it is */
 };
 
 struct Driver {

@@ -128,8 +128,8 @@ constexpr LogRule kLogRules[] = {
  */
 constexpr OutcomeRule kOutcomeRules[] = {
 	{ECANCELED, TimeoutRole::culprit, Fate::timed_out, 0, "driver's job timeout"},
-	{ECANCELED, TimeoutRole::victim, Fate::failed, 0, "GPU error, or its heap could not grow"},
-	{ECANCELED, TimeoutRole::none, Fate::failed, 0, "GPU error, or its heap could not grow"},
+	{ECANCELED, TimeoutRole::victim, Fate::failed, 0, "GPU error, or its heap could not grow", true},
+	{ECANCELED, TimeoutRole::none, Fate::failed, 0, "GPU error, or its heap could not grow", true},
 	{0, TimeoutRole::none, Fate::failed, 0, "fence error"},
 };
 

@@ -300,8 +300,8 @@ constexpr OutcomeRule kOutcomeRules[] = {
 	{0, TimeoutRole::culprit, Fate::timed_out, 0, "driver's job timeout"},
 	{ECANCELED, TimeoutRole::victim, Fate::failed, kVictim, "cancelled by the reset after another job's timeout"},
 	{ECANCELED, TimeoutRole::none, Fate::failed, 0, "cancelled without a timeout of the driver"},
-	{EINVAL, TimeoutRole::victim, Fate::failed, 0, "GPU fault"},
-	{EINVAL, TimeoutRole::none, Fate::failed, 0, "GPU fault"},
+	{EINVAL, TimeoutRole::victim, Fate::failed, 0, "GPU fault", true},
+	{EINVAL, TimeoutRole::none, Fate::failed, 0, "GPU fault", true},
 	{0, TimeoutRole::none, Fate::failed, 0, "fence error"},
 };
 

@@ -155,7 +155,7 @@ constexpr OutcomeRule kOutcomeRules[] = {
 	{ETIMEDOUT, TimeoutRole::victim, Fate::failed, kVictim, "its group was lost to another job's timeout"},
 	{ETIMEDOUT, TimeoutRole::none, Fate::failed, kVictim, "its group was lost without a job timeout, in a reset"},
 	{EINVAL, TimeoutRole::victim, Fate::failed, kVictim, "its group was lost to another job's fault"},
-	{EINVAL, TimeoutRole::none, Fate::failed, 0, "GPU fault"},
+	{EINVAL, TimeoutRole::none, Fate::failed, 0, "GPU fault", true},
 	{ECANCELED, TimeoutRole::victim, Fate::failed, kVictim, "cancelled with its group before it began"},
 	{ECANCELED, TimeoutRole::none, Fate::failed, 0, "its group was terminated"},
 	{0, TimeoutRole::none, Fate::failed, 0, "fence error"},

@@ -224,6 +224,20 @@ def test_what_a_verdict_needs_of_the_times_is_kept(tmp_path: Path) -> None:
     assert (lines[1]["end_s"], lines[1]["late"], lines[1]["after_release"]) == (7.0, True, True)
 
 
+def test_refused_attempts_belong_to_their_job(tmp_path: Path) -> None:
+    """A job that completed after one is counted as repaired; another keeps how often it was refused, and what came of it."""
+    _, lines = written(
+        tmp_path, record(Kind.INTENT, job=1, raw_text=b"s"), record(Kind.SUBMIT, job=1, t_ns=10**9), record(Kind.REFUSED, job=1, a=22, b=1),
+        record(Kind.REMEDIED, job=1, code=0, a=7), record(Kind.SUBMIT, job=1, t_ns=2 * 10**9), record(Kind.END, job=1, b=1),
+        record(Kind.INTENT, job=2, raw_text=b"s"), record(Kind.END, job=2, b=1),
+        record(Kind.INTENT, job=3, raw_text=b"s"), record(Kind.SUBMIT, job=3, t_ns=3 * 10**9), record(Kind.REFUSED, job=3, a=22, b=1),
+        record(Kind.REMEDIED, job=3, code=0, a=7), record(Kind.SUBMIT, job=3, t_ns=4 * 10**9), record(Kind.REFUSED, job=3, a=22, b=2),
+        record(Kind.REMEDIED, job=3, code=2, a=5), record(Kind.REMEDIED, job=3, code=99, a=5), record(Kind.END, job=3, code=2, a=22))
+    assert (lines[0]["completed"]["count"], lines[0]["completed"]["repaired"]) == (2, 1)
+    assert (lines[1]["refused"], lines[1]["remedies"], lines[1]["remedied_ns"]) == (2, {"applied": 1, "ran_out": 1}, 12)
+    assert lines[1]["submit_s"] == 3.0, "that of the first attempt"
+
+
 @pytest.mark.parametrize("flags, in_time", [(0, True), (EndFlag.LATE, False)])
 def test_a_job_that_was_looked_at_late_is_told_from_a_late_one(tmp_path: Path, flags: int, in_time: bool) -> None:
     journal, _ = written(

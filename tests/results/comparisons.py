@@ -13,8 +13,11 @@ from drmsqueeze_results.model import Outcome
 TEMPLATE = json.loads((DATA / "run-completed.json").read_text())
 KERNELS = {"a": "lab", "b": "lab+panfrost-nowait"}
 MS = 1_000_000
+# Members of a cell that a stressor counts, and what it calls them.
+COUNTS = {"growths": "heap growths", "passes": "incremental passes", "refused": "attempts refused", "repaired": "jobs repaired"}
 
-# What a run of an arm at a level comes to: counts by fate; "p50_ms"; "status"; "injector"; "lockdep"; "machine"; "growths"; "failed_ms".
+# What a run of an arm at a level comes to: counts by fate; "p50_ms"; "status"; "injector"; "lockdep"; "machine"; "failed_ms";
+# with "growths" what else COUNTS names.
 # None: no run.json at all.
 Cell = Mapping[str, Any] | None
 
@@ -63,7 +66,7 @@ def _write(directory: Path, cell: Any, planned: Mapping[str, Any], kernel: str) 
     }
     if "growths" in cell:
         run["stressors"] = [{"stressor": "tiler-heap", "tables": [],
-                             "counts": {"heap growths": cell["growths"]} | ({"incremental passes": cell["passes"]} if "passes" in cell else {})}]
+                             "counts": {name: cell[key] for key, name in COUNTS.items() if key in cell}}]
     if "injector" in cell:
         run["injections"] = [{"injector": cell["injector"], "settings": {}, "fired": 7}]
     if "lockdep" in cell:

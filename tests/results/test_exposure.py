@@ -43,6 +43,13 @@ def test_incremental_passes_are_counted_beside_the_failures(tmp_path: Path) -> N
     assert "incremental passes" not in exposure_grid(without).columns, "most GPUs know no such thing"
 
 
+def test_what_clients_did_about_refused_memory_is_counted(tmp_path: Path) -> None:
+    told = compare(make(tmp_path / "c", {0.02: {"a": [FINE | {"refused": 3}] * 6, "b": [FINE | {"refused": 2, "repaired": 1}] * 6}}))
+    assert [(told.exposure[arm].attempts_refused, told.exposure[arm].jobs_repaired) for arm in "ab"] == [(18, None), (12, 6)]
+    assert [row[-2:] for row in exposure_grid(told).rows] == [("18", "-"), ("12", "6")]
+    assert "attempts refused" not in exposure_grid(compare(make(tmp_path / "w", {0.02: {"a": [FINE] * 6, "b": [FINE] * 6}}))).columns
+
+
 def test_rates_by_faults_fired(tmp_path: Path) -> None:
     cells = [{"completed": 13, "failed": 7, "injector": "failslab"}] * 6
     seen = compare(make(tmp_path / "c", {0.02: {"a": cells, "b": cells}})).exposure["a"]
