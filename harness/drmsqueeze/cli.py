@@ -23,6 +23,7 @@ from rich.table import Table
 
 from drmsqueeze import (
     TOP,
+    arms,
     bundle,
     doctor,
     exact,
@@ -47,6 +48,7 @@ from drmsqueeze import (
     timings,
     user_kernels,
 )
+from drmsqueeze.arms import Arm
 from drmsqueeze.campaign import command as campaign_command
 from drmsqueeze.errors import DrmsqueezeError, InfrastructureError, UsageError
 from drmsqueeze.machines import service, sites, vm
@@ -78,16 +80,17 @@ class _Progress:
 
 def _prepare_lab(plans: Sequence[plan.Plan], lab: execute.Lab) -> int:
     """Build what the plans need in the VM, say what kind of machine that is, and return how many runs go side by side."""
-    for kernel in dict.fromkeys(kernel for one in plans for kernel in one.arms.values()):
+    wanted = dict.fromkeys(kernel for one in plans for kernel, _ in one.of_each_arm)
+    for kernel in wanted:
         lab.guest(kernel)
     machine = lab.accelerator
     progress.say(f"machine: vm on {machine.name}, {machine.time_scale:g} times slower than this host")
-    slower = {kernels.KernelSpec.parse(kernel).base: lab.slowdown(kernel) for one in plans for kernel in one.arms.values()}
+    slower = {kernels.KernelSpec.parse(kernel).base: lab.slowdown(kernel) for kernel in wanted}
     for base, times in slower.items():
         if times > 1:
             progress.say(f"kernel {base}: {times:g} times slower than lab, and its times are stretched by that")
-    at_once = min((lab.at_once(one.scenario, one.arms.values()) for one in plans if one.purpose == "compare"), key=lambda found: found.guests,
-                  default=None)
+    at_once = min((lab.at_once(one.scenario, [kernel for kernel, _ in one.of_each_arm]) for one in plans if one.purpose == "compare"),
+                  key=lambda found: found.guests, default=None)
     if at_once:
         progress.say(f"guests at once: {at_once.guests} ({at_once.why})")
     return at_once.guests if at_once else 1
@@ -97,8 +100,8 @@ def carry_out(plan_files: Sequence[Path], site: Site, junit: Path, title: str) -
     """Carry out plans under pytest, with progress. Outcomes are in the run directories afterwards."""
     plans = [plan.Plan.load(path) for path in plan_files]
     for one in plans:
-        for kernel in one.arms.values():
-            site.refuse(kernel, one.scenario)
+        for kernel, of_arm in one.of_each_arm:
+            site.refuse(kernel, of_arm)
     if isinstance(site, execute.Lab):
         at_once = _prepare_lab(plans, site)
     else:
@@ -196,11 +199,12 @@ def _conclude_runs(directory: Path, plan_files: Sequence[Path]) -> int:
     return code
 
 
-def _arms(args: argparse.Namespace) -> list[str]:
+def _arms(args: argparse.Namespace, one: scenario.Scenario) -> list[str]:
     """The kernels of a comparison, the baseline first. Raises UsageError."""
     compared = [args.a, args.b, *args.arm]
-    for kernel in compared:
-        kernels.KernelSpec.parse(kernel)
+    for arm in map(Arm.parse, compared):
+        kernels.KernelSpec.parse(arm.kernel)
+        arm.of(one)
     twice = sorted({kernel for kernel in compared if compared.count(kernel) > 1})
     if twice:
         raise UsageError(f"two arms are `{twice[0]}`")
@@ -220,7 +224,7 @@ def _what_until_sure_can_say(planned: plan.Plan) -> str:
 
 def _do_compare(args: argparse.Namespace) -> int:
     one = scenario.load(args.config)
-    compared = _arms(args)
+    compared = _arms(args, one)
     if args.plan:
         for line in foresight.lines(one, compared, args.runs, args.difference, args.power, foresight.assumptions(args.earlier),
                                     args.most_runs or plan.MOST_RUNS, args.margin or plan.MARGIN, args.cold):
@@ -488,9 +492,9 @@ def _parser() -> argparse.ArgumentParser:
     with_out(run)
     compare = command("compare", _do_compare, "interleaved runs of one scenario on two kernels or more")
     compare.add_argument("config", type=Path, metavar="CONFIG")
-    compare.add_argument("--a", required=True, metavar="K", help="the first kernel: the baseline that others are held against")
-    compare.add_argument("--b", required=True, metavar="K", help="the second kernel")
-    compare.add_argument("--arm", action="append", default=[], metavar="K", help="one more kernel; may be given again")
+    compare.add_argument("--a", required=True, metavar="K", help=f"the first arm, the baseline that others are held against: {arms.HELP}")
+    compare.add_argument("--b", required=True, metavar="K", help="the second arm")
+    compare.add_argument("--arm", action="append", default=[], metavar="K", help="one more arm; may be given again")
     compare.add_argument("--cold", action="store_true", help="boot a guest for each run, instead of starting runs from snapshots")
     with_runs(compare)
     until_sure = compare.add_argument_group("until sure", "instead of a number of runs that is fixed before")

@@ -11,6 +11,7 @@ from typing import Any
 
 from drmsqueeze_results.documents import write_json
 
+from drmsqueeze.arms import Arm
 from drmsqueeze.errors import UsageError
 from drmsqueeze.scenario import Scenario
 
@@ -126,6 +127,15 @@ class Plan:
         """How many (level, demand rate) there are: the blocks of a round."""
         return len(self.levels) * len(self.rates_hz)
 
+    def arm_of(self, run: PlannedRun) -> Arm:
+        return Arm.parse(self.arms[run.arm])
+
+    @property
+    def of_each_arm(self) -> list[tuple[str, Scenario]]:
+        """Kernel and scenario of each arm."""
+        arms = [Arm.parse(label) for label in self.arms.values()]
+        return [(arm.kernel, arm.of(self.scenario)) for arm in arms]
+
     def blocks(self) -> dict[int, list[PlannedRun]]:
         """The runs of each block, in their order."""
         found: dict[int, list[PlannedRun]] = {}
@@ -191,7 +201,7 @@ def blocks_per_cluster(blocks: int, cold: bool) -> int:
 
 def make(purpose: str, scenario: Scenario, kernels: Sequence[str], runs: int | None = None, seed: int | None = None, *,
          cold: bool = False) -> Plan:
-    """A plan with the kernels as arms a, b, ...: in every block each arm once at one level and demand rate, all in seeded random order.
+    """A plan with the kernels (of a comparison: labels of arms.Arm) as arms a, b, ...: in every block each arm once at one level and demand rate, all in seeded random order.
 
     Raises UsageError where the scenario has no place in a comparison.
     """

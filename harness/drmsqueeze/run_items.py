@@ -69,7 +69,7 @@ class RunItem(ResultItem):
 
     @property
     def kernel(self) -> str:
-        return self.plan.arms[self.planned.arm]
+        return self.plan.arm_of(self.planned).kernel
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
         return self.path, 0, f"{self.plan.scenario.name} {self.name}"
@@ -138,7 +138,8 @@ class PlanFile(pytest.File):
             raise error
 
     def _execute(self, item: RunItem, beside: int) -> None:
-        execute(self.config.stash[LAB], item.plan.scenario, item.planned, item.kernel, self.directory_of(item), warm=item.plan.warm, beside=beside)
+        arm = item.plan.arm_of(item.planned)
+        execute(self.config.stash[LAB], arm.of(item.plan.scenario), item.planned, arm.kernel, self.directory_of(item), warm=item.plan.warm, beside=beside)
 
     def took(self, item: RunItem, run: Run | None) -> None:
         """A run is over: once all that were handed out are, the next ones become items. pytest's loop walks a list that may grow."""
