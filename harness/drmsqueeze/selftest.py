@@ -35,7 +35,8 @@ def run(args: argparse.Namespace) -> int:
                                    f"-DDRMSQUEEZE_UAPI_DIR={kernel.uapi}"]) and _run("build", ["cmake", "--build", TREE])
         good &= built and _run("C++ tests", ["ctest", "--test-dir", TREE, "--output-on-failure"])
         os.environ["DRMSQUEEZE_BUILD_TREE"] = str(TREE)  # where clang-tidy finds the compilation database
-        good &= _run("tier quick", _pytest("tests/lint", "tests/harness", "tests/results"))
+        # Two at a time: one is clang-tidy for half of it, and most of the others wait for processes of theirs.
+        good &= _run("tier quick", _pytest("-n", "2", "tests/lint", "tests/harness", "tests/results"))
     for tier in ("vm", "long"):
         if tier in tiers:
             # A machine's noise may fail a whole run; tests/conftest.py says which were tried again, and bounds how many.

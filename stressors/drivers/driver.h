@@ -210,10 +210,9 @@ struct OutcomeRule {
 	int error; /* positive errno of the fence; 0 = any */
 	TimeoutRole role;
 	Fate fate;
+	bool may_be_refusal; /* so ends a job whose heap could not grow, and clients cannot tell what else it is */
 	int64_t flags;
 	std::string_view reason;
-	bool may_be_refusal =
-		false; /* so ends a job whose heap could not grow, and clients cannot tell what else it is */
 };
 
 struct Driver {

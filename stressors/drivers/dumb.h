@@ -44,6 +44,6 @@ private:
 };
 
 /* They have no jobs of their own; a fence of another driver that fails on them is just that. */
-inline constexpr OutcomeRule kNoJobs[] = {{0, TimeoutRole::none, Fate::failed, 0, "fence error"}};
+inline constexpr OutcomeRule kNoJobs[] = {{0, TimeoutRole::none, Fate::failed, false, 0, "fence error"}};
 
 } // namespace drmsqueeze

@@ -127,10 +127,10 @@ constexpr LogRule kLogRules[] = {
  * timeout, but without the message (lima_gp_task_mmu_error(), lima_sched_pipe_task_done()).
  */
 constexpr OutcomeRule kOutcomeRules[] = {
-	{ECANCELED, TimeoutRole::culprit, Fate::timed_out, 0, "driver's job timeout"},
-	{ECANCELED, TimeoutRole::victim, Fate::failed, 0, "GPU error, or its heap could not grow", true},
-	{ECANCELED, TimeoutRole::none, Fate::failed, 0, "GPU error, or its heap could not grow", true},
-	{0, TimeoutRole::none, Fate::failed, 0, "fence error"},
+	{ECANCELED, TimeoutRole::culprit, Fate::timed_out, false, 0, "driver's job timeout"},
+	{ECANCELED, TimeoutRole::victim, Fate::failed, true, 0, "GPU error, or its heap could not grow"},
+	{ECANCELED, TimeoutRole::none, Fate::failed, true, 0, "GPU error, or its heap could not grow"},
+	{0, TimeoutRole::none, Fate::failed, false, 0, "fence error"},
 };
 
 } // namespace

@@ -80,10 +80,10 @@ constexpr LogRule kLogRules[] = {
  * of another job. What stands in the ring behind a job that hung is executed again (recover_worker()).
  */
 constexpr OutcomeRule kOutcomeRules[] = {
-	{ETIMEDOUT, TimeoutRole::culprit, Fate::timed_out, 0, "driver's hangcheck"},
-	{ETIMEDOUT, TimeoutRole::victim, Fate::timed_out, 0, "driver's hangcheck"},
-	{ETIMEDOUT, TimeoutRole::none, Fate::timed_out, 0, "driver's hangcheck"},
-	{0, TimeoutRole::none, Fate::failed, 0, "fence error"},
+	{ETIMEDOUT, TimeoutRole::culprit, Fate::timed_out, false, 0, "driver's hangcheck"},
+	{ETIMEDOUT, TimeoutRole::victim, Fate::timed_out, false, 0, "driver's hangcheck"},
+	{ETIMEDOUT, TimeoutRole::none, Fate::timed_out, false, 0, "driver's hangcheck"},
+	{0, TimeoutRole::none, Fate::failed, false, 0, "fence error"},
 };
 
 } // namespace

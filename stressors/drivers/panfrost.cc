@@ -297,12 +297,13 @@ constexpr LogRule kLogRules[] = {
  * A job that times out while the GPU reports a fault of it may carry either.
  */
 constexpr OutcomeRule kOutcomeRules[] = {
-	{0, TimeoutRole::culprit, Fate::timed_out, 0, "driver's job timeout"},
-	{ECANCELED, TimeoutRole::victim, Fate::failed, kVictim, "cancelled by the reset after another job's timeout"},
-	{ECANCELED, TimeoutRole::none, Fate::failed, 0, "cancelled without a timeout of the driver"},
-	{EINVAL, TimeoutRole::victim, Fate::failed, 0, "GPU fault", true},
-	{EINVAL, TimeoutRole::none, Fate::failed, 0, "GPU fault", true},
-	{0, TimeoutRole::none, Fate::failed, 0, "fence error"},
+	{0, TimeoutRole::culprit, Fate::timed_out, false, 0, "driver's job timeout"},
+	{ECANCELED, TimeoutRole::victim, Fate::failed, false, kVictim,
+	 "cancelled by the reset after another job's timeout"},
+	{ECANCELED, TimeoutRole::none, Fate::failed, false, 0, "cancelled without a timeout of the driver"},
+	{EINVAL, TimeoutRole::victim, Fate::failed, true, 0, "GPU fault"},
+	{EINVAL, TimeoutRole::none, Fate::failed, true, 0, "GPU fault"},
+	{0, TimeoutRole::none, Fate::failed, false, 0, "fence error"},
 };
 
 } // namespace

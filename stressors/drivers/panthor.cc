@@ -151,14 +151,15 @@ constexpr LogRule kLogRules[] = {
  * Jobs of the group that never began are victims of the one that ended it.
  */
 constexpr OutcomeRule kOutcomeRules[] = {
-	{ETIMEDOUT, TimeoutRole::culprit, Fate::timed_out, 0, "driver's job timeout"},
-	{ETIMEDOUT, TimeoutRole::victim, Fate::failed, kVictim, "its group was lost to another job's timeout"},
-	{ETIMEDOUT, TimeoutRole::none, Fate::failed, kVictim, "its group was lost without a job timeout, in a reset"},
-	{EINVAL, TimeoutRole::victim, Fate::failed, kVictim, "its group was lost to another job's fault"},
-	{EINVAL, TimeoutRole::none, Fate::failed, 0, "GPU fault", true},
-	{ECANCELED, TimeoutRole::victim, Fate::failed, kVictim, "cancelled with its group before it began"},
-	{ECANCELED, TimeoutRole::none, Fate::failed, 0, "its group was terminated"},
-	{0, TimeoutRole::none, Fate::failed, 0, "fence error"},
+	{ETIMEDOUT, TimeoutRole::culprit, Fate::timed_out, false, 0, "driver's job timeout"},
+	{ETIMEDOUT, TimeoutRole::victim, Fate::failed, false, kVictim, "its group was lost to another job's timeout"},
+	{ETIMEDOUT, TimeoutRole::none, Fate::failed, false, kVictim,
+	 "its group was lost without a job timeout, in a reset"},
+	{EINVAL, TimeoutRole::victim, Fate::failed, false, kVictim, "its group was lost to another job's fault"},
+	{EINVAL, TimeoutRole::none, Fate::failed, true, 0, "GPU fault"},
+	{ECANCELED, TimeoutRole::victim, Fate::failed, false, kVictim, "cancelled with its group before it began"},
+	{ECANCELED, TimeoutRole::none, Fate::failed, false, 0, "its group was terminated"},
+	{0, TimeoutRole::none, Fate::failed, false, 0, "fence error"},
 };
 
 } // namespace

@@ -24,8 +24,8 @@ using nlohmann::json;
 
 constexpr uint64_t kChunk = HeapGrowths::kChunk;
 constexpr OutcomeRule kRules[] = {
-	{EINVAL, TimeoutRole::none, Fate::failed, 0, "GPU fault", true},
-	{0, TimeoutRole::none, Fate::failed, 0, "fence error"},
+	{EINVAL, TimeoutRole::none, Fate::failed, true, 0, "GPU fault"},
+	{0, TimeoutRole::none, Fate::failed, false, 0, "fence error"},
 };
 const Driver kPooled = {
 	.name = "pooled", .module = "pooled", .log_rules = {}, .outcome_rules = kRules, .open = nullptr};
