@@ -39,6 +39,7 @@ def run(args: argparse.Namespace) -> int:
         good &= _run("tier quick", _pytest("-n", "2", "tests/lint", "tests/harness", "tests/results"))
     for tier in ("vm", "long"):
         if tier in tiers:
+            # Guests wait for their timeouts most of the time, so two files go at once: the tests of one share what they build.
             # A machine's noise may fail a whole run; tests/conftest.py says which were tried again, and bounds how many.
-            good &= _run(f"tier {tier}", _pytest("--reruns", "1", f"tests/{tier}"))
+            good &= _run(f"tier {tier}", _pytest("-n", "2", "--dist", "loadfile", "--reruns", "1", f"tests/{tier}"))
     return 0 if good else 1
