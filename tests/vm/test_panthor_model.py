@@ -64,6 +64,7 @@ off() {{ echo auto >$power/control; status suspended; }}
 node() {{ [ -e /dev/dri/renderD128 ] && echo has-node || echo has-no-node; }}
 count() {{ echo "$1 $($bb cat $model/counters/$1)"; }}
 plant() {{ echo "1 1 $2" >$model/faults/$1; }}
+said() {{ for i in $($bb seq 500); do $bb dmesg | $bb grep -q "$1" && break; $bb usleep 10000; done; }}
 step() {{ echo "step: $1"; }}
 """
 
@@ -74,7 +75,7 @@ def script() -> str:
     for name, (fault, value, _) in SUSPEND_FAULTS.items():
         lines += [f"step {name}", "on", f"plant {fault} {value}", "off", f"count fired_{fault}", "on", "count boots", "off"]
     lines += ["step reset-unheard", "on", "plant lose_reset 1", "off", "on", "off"]
-    lines += ["step gpu-fault", "on", "plant gpu_fault 0x88", "off"]
+    lines += ["step gpu-fault", "on", "plant gpu_fault 0x88", "said 'GPU Fault'", "off"]  # a device that sleeps says nothing
     lines += ["step spurious", "on", "plant spurious_interrupt 0x80000003", "off", "count fired_spurious_interrupt"]
     lines += ["step as-stuck", "on", "plant stick_as 0", "off", "on", "off", "node"]
     lines += ["step ping-lost", "on", "count boots", "plant lose_ping 0", "boots=$($bb cat $model/counters/boots)",
