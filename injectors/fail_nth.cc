@@ -22,8 +22,9 @@ constexpr FaultKind kPages = {"fail-nth", "/sys/kernel/debug/fail_page_alloc", "
 constexpr const char *kUnstable = "/sys/module/panfrost/parameters/unstable_ioctls";
 constexpr const char *kErrorTasks = "/sys/module/lima/parameters/max_error_tasks";
 constexpr const char *kSpared = "/sys/kernel/debug/drmsqueeze/fault_site/spared"; /* of lab/probes/fault_site.c */
-constexpr const char *kKernelThreads = "irq/*"; /* in which operations of the sweep allocate */
-constexpr uint64_t kTimes = 1000000000;         /* should_fail_ex() counts down from it, with fail-nth too */
+/* In which operations of the sweep allocate, and which are there for as long as their device is. */
+constexpr const char *kKernelThreads[] = {"irq/*", "gpu-worker"};
+constexpr uint64_t kTimes = 1000000000; /* should_fail_ex() counts down from it, with fail-nth too */
 
 struct Parameter {
 	const char *option;
@@ -76,10 +77,12 @@ public:
 		if (status && !spared_.empty())
 			status = seat.journal.turn(seat.root.path(kSpared), fmt::format("{}", fmt::join(spared_, " ")));
 		/* Armed by a client that may be killed meanwhile: who restores puts these back with the rest. */
-		if (auto threads = matching_tasks(seat.root, kKernelThreads))
-			for (const std::string &task : *threads)
-				if (status)
-					status = seat.journal.turn(seat.root.path("/proc/" + task + "/fail-nth"), "0");
+		for (const char *name : kKernelThreads)
+			if (auto threads = matching_tasks(seat.root, name))
+				for (const std::string &task : *threads)
+					if (status)
+						status = seat.journal.turn(
+							seat.root.path("/proc/" + task + "/fail-nth"), "0");
 		return status;
 	}
 

@@ -23,6 +23,7 @@ namespace
 {
 
 const char kLima[] = "lima";
+const char kMsm[] = "msm";
 const char kPanfrost[] = "panfrost";
 const char kPanthorName[] = "panthor";
 const char kVgem[] = "vgem";
@@ -171,6 +172,10 @@ constexpr OperationType kOperations[] = {
 	{"lima/gem-close", make<GemClose<kLima>>, without<kLima>, open_there<kLima>},
 	{"lima/prime-export", make<Export<kLima>>, without<kLima>, import_there<kLima>},
 	{"lima/prime-import", make<Import<kLima>>, without<kLima>, import_there<kLima>},
+	{"msm/close", make<Close<kMsm>>, without<kMsm>, open_there<kMsm>},
+	{"msm/gem-close", make<GemClose<kMsm>>, without<kMsm>, open_there<kMsm>},
+	{"msm/prime-export", make<Export<kMsm>>, without<kMsm>, import_there<kMsm>},
+	{"msm/prime-import", make<Import<kMsm>>, without<kMsm>, import_there<kMsm>},
 	{"vgem/open", make<Open<kVgem>>, without<kVgem>, open_there<kVgem>},
 	{"vgem/close", make<Close<kVgem>>, without<kVgem>, open_there<kVgem>},
 	{"vgem/gem-close", make<GemClose<kVgem>>, without<kVgem>, open_there<kVgem>},

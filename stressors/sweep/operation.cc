@@ -18,8 +18,9 @@ std::span<const OperationType *const> all_operations()
 		for (const auto &family :
 		     {panfrost_operations(), panfrost_job_operations(), panfrost_heap_operations(),
 		      panthor_operations(), panthor_job_operations(), panthor_heap_operations(), lima_operations(),
-		      lima_job_operations(), lima_heap_operations(), drm_operations(), vgem_operations(),
-		      buffer_operations(), fence_operations(), control_operations()})
+		      lima_job_operations(), lima_heap_operations(), msm_operations(), msm_queue_operations(),
+		      msm_job_operations(), drm_operations(), vgem_operations(), buffer_operations(),
+		      fence_operations(), control_operations()})
 			for (const OperationType &type : family)
 				list.push_back(&type);
 		return list;

@@ -6,6 +6,8 @@
 #include <cstring>
 #include <fmt/format.h>
 
+#include "agent/clock.h"
+
 namespace drmsqueeze
 {
 
@@ -96,11 +98,31 @@ Round Rounds::run(const OperationType &type, uint32_t n)
 		add_fault(round, fmt::format("fails with {} though no allocation did", strerrorname_np(round.error)));
 	else if (round.error && round.error != type.error)
 		add_fault(round, fmt::format("wrong errno {}", strerrorname_np(round.error)));
-	int again = round.error ? operation->act() : 0;
-	if (again)
-		add_fault(round, fmt::format("the same once more, with no failure: {}", strerrorname_np(again)));
-	touch(type, *operation, again != 0, round);
+	bool failed_again = round.error && !retry(*operation, round);
+	if (!round.hung)
+		touch(type, *operation, failed_again, round);
+	if (round.hung)
+		static_cast<void>(operation.release()); /* somebody is still in it */
 	return round;
+}
+
+/* By somebody else, under the watchdog: what the first time has left locked is waited for now. */
+bool Rounds::retry(Operation &operation, Round &round)
+{
+	constexpr const char *kWhen = "the same once more, with no failure";
+	constexpr int64_t kLimit = 30 * kNsPerS; /* longer than any step waits by itself */
+	auto error = std::make_shared<int>(0);   /* the thread's too, should it come back later */
+	Status came_back = thread_->run(
+		[&operation, error] {
+			*error = operation.act();
+			return Status();
+		},
+		kLimit);
+	if (!came_back)
+		add_fault(round, kWhen, came_back);
+	else if (*error)
+		add_fault(round, fmt::format("{}: {}", kWhen, strerrorname_np(*error)));
+	return came_back && *error == 0;
 }
 
 void Rounds::touch(const OperationType &type, Operation &operation, bool failed_again, Round &round)

@@ -50,6 +50,8 @@ private:
 	}
 
 	Status armed_act(const OperationType &type, uint32_t n, Operation &operation, Round &round);
+	/** The step once more: false when that fails as well, or does not come back. */
+	bool retry(Operation &operation, Round &round);
 	void touch(const OperationType &type, Operation &operation, bool failed_again, Round &round);
 
 	Root root_;

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from drmsqueeze_results.model import Status
 
+from drmsqueeze import TOP
+
 from whole_runs import Executed, RunOne, fired
 
 TARGET: dict[str, Any] = {"driver": "msm", "model": "adreno-a2xx"}
@@ -69,3 +71,12 @@ def test_a_failure_point_that_nobody_passes_is_an_error(run_one: RunOne) -> None
                    injectors=[{"kind": "fail-gem-alloc", "space": 1000000000, "scope": {"thread": "drmsq-client"}}])
     assert done.fates == {"completed": 20}, done.story
     assert done.run.status is Status.ERROR, done.story
+
+
+def test_the_sweep_tells_a_buffer_that_stays_locked(run_one: RunOne) -> None:
+    """Where the copy of the metadata cannot be had, the ioctl returns with the BO locked; where it can, and one allocation earlier, all is well."""
+    done = run_one(base=json.loads((TOP / "configs/error-sweep-msm-metadata.json").read_text()))
+    rows = json.loads((done.directory / "stressors.json").read_text())[0]["tables"][0]["rows"]
+    assert len(rows) >= 3 and all(row[6].startswith("clean") and row[5] == "nothing" for row in rows[:-1]), rows
+    assert "second thread does not come back" in rows[-1][6] and rows[-1][2].startswith("32 bytes: msm_ioctl_gem_info"), rows
+    assert done.run.status is Status.PASS, done.story
