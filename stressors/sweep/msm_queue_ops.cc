@@ -104,7 +104,7 @@ public:
 			ssize_t got = 1;
 			while (got > 0)
 				got = read(file.get(), text.data(), text.size());
-			if (got < 0)
+			if (got < 0 && errno != ENODEV) /* somebody else has thrown it away */
 				return error_of(dump.c_str());
 		}
 		return OnMsmBo::check();
