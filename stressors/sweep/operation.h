@@ -28,8 +28,8 @@ public:
 	virtual Status set_up() { return {}; }
 
 	/**
-	 * The step: straight-line system calls. 0 or a positive errno. It is called once more, with nothing armed and in
-	 * a second thread, when the first call failed, and is then to succeed.
+	 * The step: straight-line system calls. 0 or a positive errno. It is called once more, with nothing armed and
+	 * in a second thread, when the first call failed, and is then to succeed.
 	 */
 	virtual int act() = 0;
 
