@@ -20,6 +20,10 @@ class MsmStream
 public:
 	static constexpr uint32_t kMemWrite = 0x3d; /* CP_MEM_WRITE: address, values */
 
+	/* Words of a stream of one write that hold addresses: the write's own, and that of the count. */
+	static constexpr uint32_t kAddressWord = 1;
+	static constexpr uint32_t kProgressWord = 5;
+
 	/** The header of a type 3 packet with @words behind it. */
 	static constexpr uint32_t packet3(uint32_t opcode, uint32_t words)
 	{

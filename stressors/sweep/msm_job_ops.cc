@@ -50,8 +50,8 @@ public:
 	}
 	int act() override
 	{
-		/* Where in a stream of one write the addresses stand: MsmStream::of_writes(). */
-		const drm_msm_gem_submit_reloc relocs[] = {reloc(1, 1), reloc(5, 0)};
+		const drm_msm_gem_submit_reloc relocs[] = {reloc(MsmStream::kAddressWord, 1),
+							   reloc(MsmStream::kProgressWord, 0)};
 		drm_msm_gem_submit_syncobj in{};
 		drm_msm_gem_submit_syncobj out{};
 		drm_msm_gem_submit args{};

@@ -52,6 +52,14 @@ TEST(MsmStream, ProgressComesBehindTheWrite)
 	EXPECT_TRUE(MsmStream::of_writes({}, kProgress).empty());
 }
 
+TEST(MsmStream, AddressesStandWhereTheDriverIsToldToWriteThem)
+{
+	const GpuWrite write{0x2000, 7};
+	auto words = MsmStream::of_writes({&write, 1}, kProgress);
+	EXPECT_EQ(words[MsmStream::kAddressWord], 0x2000U);
+	EXPECT_EQ(words[MsmStream::kProgressWord], kProgress);
+}
+
 TEST(MsmOutcome, OnlyTheQueuesOwnCountEndsAJob)
 {
 	const Driver &msm = *find_driver("msm");
