@@ -6,6 +6,8 @@
 #include <filesystem>
 #include <fmt/format.h>
 #include <functional>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "agent/clock.h"
 #include "agent/environment.h"
@@ -85,6 +87,26 @@ private:
 	std::string text_;
 	Tell tell_;
 	bool tells_freed_;
+};
+
+/** A module that cannot be loaded, whose name is in its path: trying runs what keeps room for the kernel's mappings. */
+class LoadTarget : public ShrinkTarget
+{
+public:
+	LoadTarget(const std::string &path, UniqueFd file) : ShrinkTarget(path), file_(std::move(file)) {}
+
+	/** That it frees anything the kernel does not say. */
+	Result<Scanned> scan() override
+	{
+		Scanned scanned;
+		long loaded = timed(scanned.ns, [&] { return syscall(SYS_finit_module, file_.get(), "", 0); });
+		if (loaded == 0 || errno != ENOMEM)
+			return Error{loaded ? errno : EEXIST, name() + " is to fail with ENOMEM"};
+		return scanned;
+	}
+
+private:
+	UniqueFd file_;
 };
 
 Result<ShrinkTargets> some(ShrinkTargets targets, const std::string &pattern)
@@ -193,6 +215,23 @@ Result<ShrinkTargets> open_inside_reclaim(const Root &root, const ShrinkSettings
 	return open_all(root, "/sys/kernel/debug/drmsqueeze/reclaim_shrinkers/run", "1");
 }
 
+/* Of a module with more data than memory the kernel does not even look for room (__vmalloc_node_range()). */
+Result<ShrinkTargets> open_vmap_purge(const Root &root, const ShrinkSettings & /*settings*/)
+{
+	constexpr uint64_t kDataKib = 1600 << 10; /* lab/probes/too_large.c */
+	const std::string pattern = "/lib/modules/*/extra/too_large.ko";
+	if (meminfo_kib(root, "MemTotal") <= kDataKib)
+		return Error{ENOMEM, "less memory than the 1600 MiB that the module too_large asks for"};
+	ShrinkTargets targets;
+	for (const std::string &path : root.glob(pattern)) {
+		UniqueFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+		if (!file.valid())
+			return error_of(path);
+		targets.push_back(std::make_unique<LoadTarget>(path, std::move(file)));
+	}
+	return some(std::move(targets), pattern);
+}
+
 constexpr char kPagePoolShrink[] = "/sys/kernel/debug/ttm/page_pool_shrink";
 constexpr char kTtShrink[] = "/sys/kernel/debug/ttm/tt_shrink";
 
@@ -204,6 +243,7 @@ constexpr ShrinkMethod kMethods[] = {
 	{"i915-drop-caches", true, open_i915},
 	{"drop-caches", true, open_drop_caches},
 	{"inside-reclaim", true, open_inside_reclaim},
+	{"vmap-purge", false, open_vmap_purge},
 };
 
 } // namespace

@@ -71,7 +71,7 @@ ScanOptions parse_options(JsonReader reader)
 	ScanOptions options;
 	auto method = reader.one_of_or("method",
 				       {"generic", "ttm-page-pool", "ttm-tt", "msm-shrink", "i915-drop-caches",
-					"drop-caches", "inside-reclaim"},
+					"drop-caches", "inside-reclaim", "vmap-purge"},
 				       "generic");
 	options.method = find_shrink_method(method);
 	options.settings.shrinker = reader.has("shrinker") ? reader.string("shrinker") : "drm-*";

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
-from drmsqueeze_results.findings import KINDS
+from drmsqueeze_results.findings import COUNTS, KINDS
 from drmsqueeze_results.model import Outcome
 
 from drmsqueeze import TOP, targets
 from drmsqueeze.errors import UsageError
 
-EXPECTABLE = (*(outcome.value for outcome in Outcome), *sorted(KINDS))
+EXPECTABLE = (*(outcome.value for outcome in Outcome), *sorted(KINDS), *sorted(COUNTS))
 SCHEMA = TOP / "configs" / "scenario.schema.json"
 
 
@@ -160,7 +160,7 @@ def _contradictions(document: dict[str, Any]) -> Iterator[str]:
     for kernel, wanted in document["expect"].items():
         for name, (least, most) in wanted.items():
             if name not in EXPECTABLE:
-                yield f"/expect/{kernel}/{name}: found no fate and no kind of finding; expected one of: {', '.join(EXPECTABLE)}"
+                yield f"/expect/{kernel}/{name}: found no fate, no kind of finding and no count; expected one of: {', '.join(EXPECTABLE)}"
             if most is not None and most < least:
                 yield f"/expect/{kernel}/{name}: found [{least}, {most}]; expected [fewest, most]"
 

@@ -35,6 +35,10 @@ _TAINTS = {
 }
 # Modules that are loaded, and what is known of the machine: nothing that a person must see.
 _HARMLESS_TAINTS = frozenset("POECUSAIKXTN")
+# What stressors count of reclaim (stressors/reclaim_watch.cc), by names that a scenario may expect beside fates and findings.
+COUNTS = frozenset(
+    {"shrinker_purged_pages", "shrinker_evicted_pages", "shrinker_active_purged_pages", "shrinker_active_evicted_pages",
+     "shrinker_unmapped_pages", "swapped_out_pages", "swapped_in_pages"})
 KINDS = frozenset(
     {rule.kind for rule in RULES if rule.kind != "oom-kill"} | {f"oom-kill-{who}" for who, _ in VICTIMS}
     | {NOT_RESTORED, MACHINE_SILENT, HOG_KILLED, INJECTOR_KILLED, CLIENT_KILLED, CLIENT_GONE, TAINT, LEAK})
@@ -42,7 +46,7 @@ KINDS = frozenset(
 
 @dataclass(frozen=True)
 class Expectation:
-    """What the scenario expects of this kernel: ranges by outcome or by kind of finding.
+    """What the scenario expects of this kernel: ranges by outcome, by kind of finding or by count of a stressor.
 
     With no entry for the kernel (null) every job must complete. With an entry, outcomes that it does not name are left
     open, and findings that it does not name are judged by the rules.
@@ -65,8 +69,8 @@ class Expectation:
 
     @property
     def unknown(self) -> list[str]:
-        """Names that are neither an outcome nor a kind of finding."""
-        return sorted(set(self.ranges or ()) - KINDS - {o.value for o in Outcome})
+        """Names that are neither an outcome nor a kind of finding nor a count."""
+        return sorted(set(self.ranges or ()) - KINDS - COUNTS - {o.value for o in Outcome})
 
 
 @dataclass(frozen=True)

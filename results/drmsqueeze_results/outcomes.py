@@ -116,18 +116,25 @@ def _hog(case: _Case) -> Iterator[tuple[Status, str, str]]:
             yield Status.ERROR, code, f"The {who} was killed, and the run lost {lost}."
 
 
+def _counts_of_stressors(data: RunData) -> dict[str, int]:
+    """Of each count the most that a stressor tells: each has seen the whole machine."""
+    return {name: max(count for report in data.stressors if isinstance(count := (report.get("counts") or {}).get(name, 0), int))
+            for name in findings.COUNTS if data.stressors}
+
+
 def _expected(case: _Case) -> Iterator[tuple[Status, str, str]]:
     counts, expectation = case.fates.counts, case.expectation
     for name in expectation.unknown:
-        yield Status.ERROR, "expectation-unknown", f"The scenario expects {name!r}, which is no outcome and no finding."
-    seen = {outcome.value: counts.of(outcome) for outcome in Outcome}
+        yield Status.ERROR, "expectation-unknown", f"The scenario expects {name!r}, which is no outcome, no finding and no count."
+    seen = _counts_of_stressors(case.data) | {outcome.value: counts.of(outcome) for outcome in Outcome}
     for found in case.found:
         seen[found.finding.kind] = seen.get(found.finding.kind, 0) + found.finding.count
     for name, (least, most) in (expectation.ranges or {}).items():
         got = seen.get(name, 0)
         if got < (least or 0) or (most is not None and got > most):
             wanted = f"{least or 0} to {'any number' if most is None else most}"
-            code = "unexpected-outcome" if name in Outcome._value2member_map_ else "unexpected-finding"
+            code = ("unexpected-outcome" if name in Outcome._value2member_map_ else
+                    "unexpected-count" if name in findings.COUNTS else "unexpected-finding")
             yield Status.FAIL, code, f"{name}: {got} seen, {wanted} expected."
     if expectation.ranges is None:
         for outcome in Outcome:

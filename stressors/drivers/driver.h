@@ -194,6 +194,15 @@ struct HeapEvents {
 	uint64_t doubled;   /* of the growths, those by a chunk that was in use already */
 };
 
+/** What a driver's shrinker has taken since the driver was loaded, by its own account; pages. */
+struct ShrunkPages {
+	uint64_t purged;        /* of BOs that were given up */
+	uint64_t evicted;       /* of BOs that are needed, so that they may be swapped out */
+	uint64_t active_purged; /* the same two, after a wait for the GPU */
+	uint64_t active_evicted;
+	uint64_t vmaps; /* of BOs whose mapping in the kernel was taken away; nothing is free for that */
+};
+
 /** What a line of the kernel log says about jobs. */
 enum class LogSign { none, job_timeout };
 
@@ -225,6 +234,8 @@ struct Driver {
 	bool own_groups = false;
 	/** nullptr: heap growths are told from the writes that jobs have done. */
 	Result<HeapEvents> (*heap_events)(const Root &root) = nullptr;
+	/** nullptr: the driver does not tell. */
+	Result<ShrunkPages> (*shrunk_pages)(const Root &root) = nullptr;
 };
 
 std::span<const Driver *const> all_drivers();

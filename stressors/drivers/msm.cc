@@ -56,7 +56,8 @@ private:
 	uint64_t gpu_id_;
 };
 
-/* ENXIO: the driver found no firmware when a file was first opened, and has no GPU. */
+/* A file can be opened without a GPU, which is loaded with its firmware when the first one is: load_gpu() in msm_drv.c.
+ */
 Result<std::unique_ptr<Context>> open_msm()
 {
 	auto device = Device::open("msm");
@@ -66,8 +67,32 @@ Result<std::unique_ptr<Context>> open_msm()
 	args.pipe = MSM_PIPE_3D0;
 	args.param = MSM_PARAM_GPU_ID;
 	if (drmIoctl(device->fd(), DRM_IOCTL_MSM_GET_PARAM, &args) != 0)
-		return error_of("MSM_GET_PARAM");
+		return errno == ENXIO ? Error{ENXIO, "msm has no GPU: is its firmware there (/lib/firmware/qcom)?"}
+				      : error_of("MSM_GET_PARAM");
 	return std::unique_ptr<Context>(new MsmContext(std::move(*device), args.value));
+}
+
+/* What the trace points msm_gem_shrink and msm_gem_purge_vmaps say, counted by the lab's copy (msm_glue.c). */
+Result<ShrunkPages> shrunk_pages(const Root &root)
+{
+	ShrunkPages pages{};
+	const struct {
+		const char *name;
+		uint64_t &value;
+	} counters[] = {
+		{"purged_pages", pages.purged},
+		{"evicted_pages", pages.evicted},
+		{"active_purged_pages", pages.active_purged},
+		{"active_evicted_pages", pages.active_evicted},
+		{"vmaps", pages.vmaps},
+	};
+	for (const auto &counter : counters) {
+		auto value = root.number(std::string("/sys/module/msm/parameters/shrunk_") + counter.name);
+		if (!value)
+			return value.error();
+		counter.value = *value;
+	}
+	return pages;
 }
 
 /* recover_worker(); hangcheck_handler() has said so before, and it may have been for nothing. */
@@ -95,6 +120,7 @@ const Driver kMsm = {
 	.log_rules = kLogRules,
 	.outcome_rules = kOutcomeRules,
 	.open = open_msm,
+	.shrunk_pages = shrunk_pages,
 };
 
 } // namespace drmsqueeze

@@ -88,7 +88,12 @@ int MsmSlot::submit(const Memory &memory)
 	std::vector<drm_msm_gem_submit_bo> bos = {{use, memory_->handle(), 0}, {use, memory.buffer()->handle(), 0}};
 	for (uint32_t handle : also_)
 		bos.push_back({MSM_SUBMIT_BO_READ, handle, 0});
+	/* The word of the stream's first packet that says where progress goes is put in once more by the kernel. */
+	drm_msm_gem_submit_reloc progress{};
+	progress.submit_offset = kStreamOffset + MsmStream::kProgressWord * sizeof(uint32_t);
 	drm_msm_gem_submit_cmd command{};
+	command.nr_relocs = also_.empty() ? 0 : 1;
+	command.relocs = reinterpret_cast<uintptr_t>(&progress);
 	command.type = MSM_SUBMIT_CMD_BUF;
 	command.submit_offset = kStreamOffset;
 	command.size = stream_bytes_;

@@ -62,7 +62,12 @@ private:
 	std::unique_ptr<MsmBuffer> memory_;
 	Mapping view_;
 	Syncobj fence_;
-	std::vector<uint32_t> also_; /* handles */
+	/*
+	 * Handles. Jobs that name more BOs have an address in their stream put in by the kernel besides, as user space
+	 * has on these GPUs: for that the kernel maps the stream's BO, keeps it mapped, and does not evict it any more
+	 * (submit_reloc(), is_unevictable()).
+	 */
+	std::vector<uint32_t> also_;
 	uint32_t stream_bytes_ = 0;
 	uint32_t faults_ = 0; /* of the queue, at the last submit */
 };

@@ -148,6 +148,18 @@ TEST_F(ShrinkerScanTest, InsideReclaimIsTheProbesFile)
 	EXPECT_EQ(scanned->before, 15000U);
 }
 
+TEST_F(ShrinkerScanTest, AModuleIsTooLargeOnlyWhereItFitsIntoMemory)
+{
+	const ShrinkMethod &method = *find_shrink_method("vmap-purge");
+	tree_.write("/lib/modules/6.12.117/extra/too_large.ko", "");
+	tree_.write("/proc/meminfo", "MemTotal:  1638400 kB\n");
+	EXPECT_EQ(method.open(tree_.root(), {}).error().code, ENOMEM);
+	tree_.write("/proc/meminfo", "MemTotal:  1638404 kB\n");
+	auto targets = open("vmap-purge", tree_.root(), {});
+	ASSERT_EQ(targets.size(), 1U);
+	EXPECT_NE(targets[0]->scan().error().code, 0) << "an empty file is no module at all, or we may load none";
+}
+
 TEST_F(ShrinkerScanTest, WhatIsNotThereIsUnsupportedWithAReason)
 {
 	for (const ShrinkMethod &method : all_shrink_methods()) {

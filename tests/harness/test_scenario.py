@@ -88,7 +88,7 @@ def test_times_of_a_memcg_are_scaled() -> None:
          "f.json: /levels: found a level below 1 and a hog that steers"),
         (changed(levels=[0.5, 0.5]), "f.json: /levels: found [0.5, 0.5]; expected no value twice"),
         (changed(deadline_ms="soon"), 'f.json: /deadline_ms: found "soon"; expected integer'),
-        (changed(expect={"lab": {"exploded": [0, 0]}}), 'f.json: /expect/lab/exploded: found no fate and no kind of finding; expected one of: completed'),
+        (changed(expect={"lab": {"exploded": [0, 0]}}), 'f.json: /expect/lab/exploded: found no fate, no kind of finding and no count; expected one of: completed'),
         (changed(target={"driver": "nouveau"}), 'f.json: /target/driver: found "nouveau"; expected one of "panfrost"'),
         (changed(levels=[0.5], injectors=[]), 'f.json: /levels: found a level below 1 and no injector of kind "hog"'),
         (changed(injectors=[{"kind": "hog"}, {"kind": "hog"}]), 'f.json: /injectors: found 2 of kind "hog"; expected one'),

@@ -35,6 +35,7 @@ GOLDEN = [
     _row("boot-timeout", "error", "boot-timeout", dict(), [], ["panic!"]),
     _row("completed", "pass", "ok", dict(completed=5), [], []),
     _row("corrupted", "pass", "ok", dict(completed=4, corrupted=1), [], []),
+    _row("count-not-met", "fail", "unexpected-count", dict(completed=2), [], []),
     _row("expectation-unknown", "error", "expectation-unknown", dict(completed=2), [], []),
     _row("failed", "fail", "unexpected-outcome", dict(completed=3, failed=2), [], []),
     _row("failed-errno-alone", "pass", "ok", dict(completed=4, failed=1), [], []),
@@ -114,6 +115,22 @@ def test_golden_run(golden: Golden, name: str, status: str, code: str, counts: d
     assert [w.kind for w in run.witnesses] == witnesses
     assert [f.kind + ("" if f.expected else "!") for f in run.findings] == findings
     assert run.verdict.reasons or status == "pass"
+
+
+@pytest.mark.parametrize("expect, code", [
+    ({"shrinker_evicted_pages": [40, 40]}, "ok"),
+    ({"shrinker_evicted_pages": [41, None]}, "unexpected-count"),
+    ({"shrinker_evicted_pages": [0, 0]}, "unexpected-count"),
+    ({"swapped_in_pages": [1, None]}, "unexpected-count"),
+    ({"shrinker_evicted_pages": [40, None], "completed": [6, 6]}, "unexpected-outcome"),
+])
+def test_what_reclaim_took_can_be_expected(golden: Golden, expect: dict[str, list[int | None]], code: str) -> None:
+    """Two stressors that saw the same; nobody saw that anything came back."""
+    directory = golden("completed")
+    edit(directory / "facts.json", expect=expect)
+    (directory / "stressors.json").write_text(json.dumps(
+        [{"stressor": "shrinker", "counts": {"shrinker_evicted_pages": count}} for count in (39, 40)] + [{"stressor": "bo-churn"}]))
+    assert judge(directory).verdict.reason_code == code
 
 
 def test_table_is_complete() -> None:

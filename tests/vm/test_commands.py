@@ -160,5 +160,7 @@ def test_doctor_and_lists() -> None:
     assert set(churn["drivers"].values()) == {None}, churn
     assert churn["limits"]["panfrost"] == ["binding: no VM_BIND"] and churn["limits"]["panthor"] == ["policy: no madvise", "purgeable: no madvise"]
     assert churn["limits"]["vgem"] == ["policy: no madvise", "purgeable: no madvise", "gpu: no jobs", "binding: no VM_BIND"]
+    shrinker = checks["vm: stressor shrinker"]
+    assert shrinker["drivers"]["msm"] is None and shrinker["limits"] == {"panfrost": ["needed: jobs name one BO only"]}, shrinker
     for what in ("configs", "stressors", "injectors", "kernels", "machines"):
         assert drmsqueeze("list", what).returncode == 0
