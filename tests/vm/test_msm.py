@@ -3,14 +3,18 @@
 takes away is what it said. With nothing planted all complete: configs/suite/*msm*.json."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from drmsqueeze_results.model import Status
 
-from drmsqueeze import TOP
+from drmsqueeze import TOP, targets
+from drmsqueeze.doctor import CAPABILITIES
+from drmsqueeze.execute import Lab
+from drmsqueeze.machines.vm import run_command
 
-from whole_runs import Executed, RunOne, fired
+from whole_runs import Executed, RunOne, fired, with_files
 
 TARGET: dict[str, Any] = {"driver": "msm", "model": "adreno-a2xx"}
 # Every job is one of the GPU on a BO of 64 KiB: 16 values, each of two words behind which a third says how far the job is.
@@ -140,3 +144,19 @@ def test_the_sweep_tells_a_buffer_that_stays_locked(run_one: RunOne) -> None:
     assert len(rows) >= 3 and all(row[6].startswith("clean") and row[5] == "nothing" for row in rows[:-1]), rows
     assert "second thread does not come back" in rows[-1][6] and rows[-1][2].startswith("32 bytes: msm_ioctl_gem_info"), rows
     assert done.run.status is Status.PASS, done.story
+
+
+def test_what_msm_lacks_is_told(lab: Lab, tmp_path: Path) -> None:
+    """By the agent, for `doctor`: its firmware, swap for what it would evict, and then nothing."""
+    root = tmp_path / "lacks"
+    (root / "bin").mkdir(parents=True)
+    lines = ["bb=/bin/busybox", "ask() { echo; echo asked; " + CAPABILITIES + "; echo; }", "$bb mv /lib/firmware/qcom /lib/firmware/gone", "ask",
+             "$bb mv /lib/firmware/gone /lib/firmware/qcom", "$bb swapoff /dev/zram0", "ask", "$bb swapon /dev/zram0", "ask"]
+    (root / "bin/lacks").write_text("\n".join(["#!/bin/busybox sh", *lines]) + "\n")
+    (root / "bin/lacks").chmod(0o755)
+    console = run_command(with_files(lab.guest("lab"), root, tmp_path), lab.accelerator.name, "/bin/lacks", targets.modules(TARGET, []))
+    firmware, swap, nothing = (json.JSONDecoder().raw_decode(part[part.index("\n{") + 1:])[0]
+                               for part in console.replace("\r", "").split("\nasked")[1:])
+    assert "is its firmware there" in firmware["drivers"]["msm"]["reason"], firmware["drivers"]
+    assert swap["drivers"]["msm"]["can"] and swap["stressors"]["shrinker"]["drivers"]["msm"]["limits"] == ["eviction of needed: no swap"]
+    assert nothing["stressors"]["shrinker"]["drivers"]["msm"]["limits"] == []
