@@ -92,8 +92,7 @@ def _commands(comparison: Comparison, design: Mapping[str, Any]) -> Iterator[str
         options.insert(-1, f"--runs {comparison.plan.runs}")
     if design.get("cold"):
         options.append("--cold")
-    yield f"./drmsqueeze compare configs/{comparison.scenario.name}.json {' '.join(options)}"
-    yield "# The scenario as it was carried out, and this report anew; DIR: where this report lies."
+    yield "# DIR: where this report lies, with the scenario as it was carried out; `report` writes the page anew."
     yield f"./drmsqueeze compare DIR/scenario.json {' '.join(options)}"
     yield "./drmsqueeze report DIR"
 

@@ -150,7 +150,7 @@ def test_page_tells_what_was_found(reported: Path) -> None:
     for words in ("locked up: the machine went silent with 1 job in flight",
                   "failed the job after 31 ms, and the machine works on", "Planted:", "panfrost_mmu_map_fault_addr",
                   "panfrost_core_dump", "What this does not show",
-                  "./drmsqueeze compare configs/panfrost-heap.json --a lab --b lab+panfrost-nowait --runs 3 --seed 1",
+                  "./drmsqueeze compare DIR/scenario.json --a lab --b lab+panfrost-nowait --runs 3 --seed 1",
                   "/scenario.json --kernel lab+panfrost-nowait"):
         assert words in page.text, words
 

@@ -141,7 +141,7 @@ def test_repeated_blocks_and_machines_and_factors(shapes: dict[str, str]) -> Non
 def test_commands_say_all_arms(tmp_path: Path) -> None:
     directory = make(tmp_path / "c", {0.02: {arm: [{"completed": 9, "p50_ms": 10}] * 2 for arm in MANY}}, MANY)
     compare(directory)
-    assert ("./drmsqueeze compare configs/panfrost-heap.json --a lab --b lab+panfrost-nowait --arm lab+panfrost-noretry "
+    assert ("./drmsqueeze compare DIR/scenario.json --a lab --b lab+panfrost-nowait --arm lab+panfrost-noretry "
             "--arm lab+panfrost-atomic --runs 2 --seed 1") in Page(report(directory)).text
     assert json.loads((directory / "scenario.json").read_text()) == {"name": "panfrost-heap"}
 
