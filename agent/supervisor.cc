@@ -144,6 +144,12 @@ Status Supervisor::set_up()
  */
 Status Supervisor::fork_clients()
 {
+	uint64_t clients = 0;
+	for (const auto &stressor : stressors_)
+		clients += stressor->clients();
+	through_ = static_cast<std::atomic<bool> *>(shared_memory(clients * sizeof(*through_)));
+	if (!through_)
+		return Error{ENOMEM, "no shared memory for the clients' state"};
 	uint32_t client = 0;
 	uint32_t first_slot = 0;
 	for (auto &stressor : stressors_) {
@@ -155,6 +161,7 @@ Status Supervisor::fork_clients()
 					status = stressor->run_client(seat);
 				if (!status)
 					control_.fail(status.error().code, "client: " + status.error().reason);
+				through_[client].store(true);
 				return status ? kClientThrough : kClientFailed;
 			});
 			if (!pid)
@@ -194,7 +201,7 @@ void Supervisor::watch()
 			late = table_.first_late(now_ns());
 			stuck = table_.first_stuck(now_ns(), request_.grace_ns);
 			return late || stuck || clients_alive() == 0 || control_.phases_over.load() ||
-			       control_.failed() || recorder_.stop_wanted();
+			       exits_blocked() || control_.failed() || recorder_.stop_wanted();
 		},
 		0);
 	control_.phase.store(Phase::stop);
@@ -210,6 +217,21 @@ void Supervisor::watch()
 		witness("client-stuck", 0, *stuck);
 	control_.evidence_wanted.store(1);
 	tick_until([this] { return control_.evidence_done.load() != 0; }, scaled(kEvidenceLimit));
+}
+
+/**
+ * Whether the clients that are left have nothing to do but exit, and take longer for it than a job may: they close what
+ * they had open behind a lock with which somebody died.
+ */
+bool Supervisor::exits_blocked()
+{
+	int64_t now = now_ns();
+	if (!std::all_of(clients_.begin(), clients_.end(),
+			 [this](const Child &child) { return !child.pid || through_[child.client].load(); }))
+		exiting_since_ns_ = 0;
+	else if (!exiting_since_ns_)
+		exiting_since_ns_ = now;
+	return exiting_since_ns_ && now - exiting_since_ns_ > request_.deadline_ns;
 }
 
 /** The release test: give everything back, wait once more, and what then is still in flight is hung. */

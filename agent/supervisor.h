@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -43,6 +44,7 @@ private:
 	Status start_sampler();
 	void wait_for_arming();
 	void watch();
+	bool exits_blocked();
 	void release_all();
 	void probe_gpu();
 	void end_clients();
@@ -69,6 +71,8 @@ private:
 	JobTable table_;
 	std::string client_cgroup_; /* its directory; empty: clients stay where we are */
 	std::vector<Child> clients_;
+	std::atomic<bool> *through_ = nullptr; /* by client, shared with them: all that is left to do is to exit */
+	int64_t exiting_since_ns_ = 0;         /* that no client does anything else */
 	std::optional<KernelLog> log_;
 	Sampler sampler_;
 	int64_t next_beat_ns_ = 0;

@@ -109,3 +109,13 @@ def test_the_sweep_sees_a_job_that_was_never_run_and_a_recovery_that_works(run_o
     assert "the job was never run" in verdicts["lima-job/run-pp", 1], verdicts
     assert all(verdicts[operation, 0].startswith("clean") for operation in operations), verdicts
     assert {finding.kind for finding in done.run.findings} <= {"gpu-page-fault", "gpu-job-fault"}, done.story
+
+
+def test_a_client_that_cannot_exit_does_not_hold_the_run(run_one: RunOne) -> None:
+    """The oops of the import leaves a lock, behind which the client waits for good when it closes its file. Once that has
+    taken longer than a job may the run is over, and what waits is told."""
+    sweep = json.loads((TOP / "configs/error-sweep-lima-heap-import.json").read_text())
+    done = run_one(base=sweep, stressors=[sweep["stressors"][0] | {"repeats": 2}], deadline_ms=10000)
+    assert done.run.verdict.reason_code == "ok" and not {"hung", "lost"} & set(done.fates), done.story
+    blocked = [witness.text for witness in done.run.witnesses if witness.kind == "d-state"]
+    assert blocked and "drmsq-client" in blocked[0] and "client cannot be killed" in blocked[0], done.story
